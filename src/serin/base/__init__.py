@@ -1,0 +1,1 @@
+"""Pins the base model by content. One rule: later stages refuse another content."""

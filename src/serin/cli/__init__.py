@@ -1,0 +1,72 @@
+"""The command line. One thin file a verb, imported only when that verb runs; heavy imports stand inside the verbs."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from serin.core.errors import SerinError
+
+VERBS = {
+    "base": "Verify the base model, or pre-train the example's anew.",
+    "prepare": "Clean, deduplicate and split raw data.",
+    "train": "Fine-tune the base model with QLoRA.",
+    "merge": "Add the adapter to the base model.",
+    "evaluate": "Compare base and tuned on held-out questions.",
+    "publish": "Make a merged model visible to serving.",
+    "storage": "Point DVC at the storage that params.yaml names.",
+    "serve": "Start the gateway and the stable revision.",
+    "deploy": "Bring up a published revision beside the others.",
+    "rollout": "Move traffic to a canary on evidence, or back.",
+    "traffic": "Play users who ask held-out questions and rate the answers.",
+    "stop": "Stop serving, and every process that belongs to it.",
+    "demo": "Run the main job from raw data to two decided rollouts.",
+}
+
+
+class _Verbs(click.Group):
+    """Finds verbs by name and imports the file of the one that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command = importlib.import_module(f"serin.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="serin")
+def cli() -> None:
+    """From a file of question-answer data to a fine-tuned model in production, proved better on the way."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its code; see ``serin.core.errors`` for the codes."""
+    try:
+        cli.main(args=arguments, prog_name="serin", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except SerinError as error:
+        click.echo(f"serin: {error}", err=True)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        if not error.strerror:
+            raise
+        where = f": {error.filename}" if error.filename else ""
+        click.echo(f"serin: {error.strerror}{where}; nothing half-written was kept, run the command again", err=True)
+        sys.exit(1)

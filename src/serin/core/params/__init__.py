@@ -1,0 +1,81 @@
+"""``params.yaml`` as typed, immutable values: one section a stage, every fault reported at once."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from serin.core.errors import ParamsError
+from serin.core.params.data import BaseParams, PrepareParams, RebuildParams, SplitParams, StorageParams
+from serin.core.params.learning import EvaluateParams, LoraParams, MergeParams, PublishParams, TrainParams
+from serin.core.params.production import MetricParams, RolloutParams, ServeParams
+from serin.core.params.section import Section
+
+__all__ = [
+    "BaseParams",
+    "EvaluateParams",
+    "LoraParams",
+    "MergeParams",
+    "MetricParams",
+    "Params",
+    "PrepareParams",
+    "PublishParams",
+    "RebuildParams",
+    "RolloutParams",
+    "ServeParams",
+    "SplitParams",
+    "StorageParams",
+    "TrainParams",
+    "parse_params",
+]
+
+
+class Params(Section):
+    """The whole of ``params.yaml``; every section and field has a default."""
+
+    storage: StorageParams = StorageParams()
+    base: BaseParams = BaseParams()
+    prepare: PrepareParams = PrepareParams()
+    train: TrainParams = TrainParams()
+    merge: MergeParams = MergeParams()
+    evaluate: EvaluateParams = EvaluateParams()
+    publish: PublishParams = PublishParams()
+    serve: ServeParams = ServeParams()
+    rollout: RolloutParams = RolloutParams()
+
+
+def parse_params(values: Mapping[str, Any] | None, source: str) -> Params:
+    """Validate what stood in ``source``. Raises ParamsError with all faults: path, value, rule, what to do."""
+    try:
+        params = Params.model_validate(values or {})
+    except ValidationError as error:
+        faults = []
+        for fault in error.errors():
+            path = ".".join(str(part) for part in fault["loc"]) or "(root)"
+            if fault["type"] == "extra_forbidden":
+                faults.append(f"{path} = {fault['input']!r}: no such param; remove it or mend its name in {source}")
+            else:
+                rule = fault["msg"].removeprefix("Value error, ")
+                shown = repr(fault["input"]) if len(repr(fault["input"])) <= 80 else "…"
+                faults.append(f"{path} = {shown}: {rule}; edit {source}")
+        raise ParamsError(source, faults) from error
+    faults = faults_between_sections(params)
+    if faults:
+        raise ParamsError(source, [f"{fault}; edit {source}" for fault in faults])
+    return params
+
+
+def faults_between_sections(params: Params) -> list[str]:
+    """Rules that no single section can see."""
+    faults = []
+    if params.prepare.max_tokens > params.train.max_tokens:
+        faults.append(
+            f"prepare.max_tokens = {params.prepare.max_tokens}: must not be above train.max_tokens = "
+            f"{params.train.max_tokens}, or training would have to refuse what prepare let pass"
+        )
+    if params.train.batch_size % params.train.micro_batch_size:
+        faults.append(
+            f"train.batch_size = {params.train.batch_size}: must be a multiple of train.micro_batch_size = "
+            f"{params.train.micro_batch_size}"
+        )
+    return faults

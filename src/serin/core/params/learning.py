@@ -1,0 +1,77 @@
+"""Sections about the model: ``train``, ``merge``, ``evaluate`` and ``publish``."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from serin.core.params.section import Section
+
+
+class LoraParams(Section):
+    """The low-rank adapter (Hu et al. 2021, arXiv 2106.09685)."""
+
+    r: int = Field(default=32, ge=1, le=1024)
+    """Rank."""
+    alpha: int = Field(default=32, ge=1)
+    """Scale: the update is alpha / r times B·A."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout on the adapter's input."""
+    target_modules: str | list[str] = "all-linear"
+    """Which linear layers are adapted; ``all-linear`` leaves out the output head."""
+
+
+class TrainParams(Section):
+    """Stage ``train``: QLoRA, NF4 weights with double quantisation and a float32 adapter."""
+
+    lora: LoraParams = LoraParams()
+    learning_rate: float = Field(default=3e-3, gt=0, lt=1)
+    """Peak rate; cosine after the warm-up."""
+    epochs: float = Field(default=8.0, gt=0, le=1000)
+    """Passes over the train split."""
+    batch_size: int = Field(default=8, ge=1)
+    """Conversations an optimizer step sees, all micro-batches together."""
+    micro_batch_size: int = Field(default=8, ge=1)
+    """Conversations that are in memory at once."""
+    warmup_ratio: float = Field(default=0.05, ge=0, le=1)
+    """Share of the steps over which the rate rises."""
+    weight_decay: float = Field(default=0.0, ge=0, lt=1)
+    """Decoupled weight decay of AdamW."""
+    max_tokens: int = Field(default=256, ge=16)
+    """Longer conversations are refused, never cut: ``prepare.max_tokens`` must not be above it."""
+    seed: int = Field(default=11, ge=0)
+    """Seeds the adapter's start and the order of the data."""
+
+
+class MergeParams(Section):
+    """Stage ``merge``: base + adapter in one set of weights."""
+
+    name: str = Field(default="law-qa", pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")
+    """The revision's name; its digest comes from the content."""
+    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    """Number format of the merged weights; the sum itself is made in float32 and rounded once."""
+
+
+class EvaluateParams(Section):
+    """Stage ``evaluate``: base against tuned on the same held-out questions, and the gate over the figures."""
+
+    max_new_tokens: int = Field(default=96, ge=1)
+    """Longest answer; one that reaches it has not stopped by itself."""
+    batch_size: int = Field(default=32, ge=1)
+    """Questions generated at once."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """Level of every interval."""
+    resamples: int = Field(default=4000, ge=200)
+    """Bootstrap resamples."""
+    seed: int = Field(default=5, ge=0)
+    """Seeds the bootstrap."""
+    min_token_f1_gain: float = Field(default=0.0, ge=-1, le=1)
+    """Gate: the lower bound of the paired token-F1 gain over the base must be above this, in every language."""
+    article_pattern: str | None = r"Article (\d+)|第([一二三四五六七八九十百零]+)条"
+    """What counts as the cited article in an answer (first group that matches); null if answers cite nothing."""
+
+
+class PublishParams(Section):
+    """Stage ``publish``: make a merged model visible to serving."""
+
+    override: str | None = Field(default=None, min_length=10)
+    """Publish without a passing verdict, for this reason; the manifest keeps it."""
