@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from serin.core.errors import InputError
 
@@ -72,10 +72,11 @@ class Conversation:
         return cls(messages=messages, meta=meta)
 
 
-def _role(value: object) -> Role:
-    if value not in ROLES:
-        raise ValueError(f"role {value!r}")
-    return cast(Role, value)
+def _role(value: Any) -> Role:
+    for role in ROLES:
+        if value == role:
+            return role
+    raise ValueError(f"role {value!r}")
 
 
 def faults_of_turns(messages: Sequence[Message]) -> str | None:

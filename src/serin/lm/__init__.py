@@ -1,1 +1,4 @@
-"""Causal language models for the stages: load, chat template, generation, likelihood. One rule: the tokenizer's own template, everywhere."""
+"""Causal language models for the stages: load, render, generate, score.
+
+One rule: the tokenizer's own template, everywhere.
+"""

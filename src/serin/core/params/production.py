@@ -54,10 +54,9 @@ class RolloutParams(Section):
     """Chance of aborting a canary that is no worse than delta allows, all metrics together."""
     alpha_promote: float = Field(default=0.05, gt=0, lt=0.5)
     """Chance of promoting a canary that is worse by delta or more in some metric."""
-    metrics: dict[Literal["error", "ttft", "feedback"], MetricParams] = {
-        "error": MetricParams(delta=0.05),
-        "feedback": MetricParams(delta=0.1),
-    }
+    metrics: dict[Literal["error", "ttft", "feedback"], MetricParams] = Field(
+        default={"error": MetricParams(delta=0.05), "feedback": MetricParams(delta=0.1)}, min_length=1
+    )
     """What is compared: failed requests, slow first tokens, bad feedback."""
     ttft_quantile: float = Field(default=0.95, gt=0, lt=1)
     """Stable's quantile of time to first token, measured before the rollout, is the threshold of "slow"."""

@@ -1,0 +1,26 @@
+# Two commands: `make demo` and `make test`. Each sets everything up first.
+.PHONY: demo test lint setup constraints
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+SETUP := .venv/.complete
+
+setup: $(SETUP)
+
+$(SETUP): pyproject.toml constraints.txt overrides.txt scripts/setup.sh
+	scripts/setup.sh
+
+demo: $(SETUP)  ## the main job, from raw data to two decided rollouts
+	$(BIN)/serin demo
+
+test: $(SETUP) lint  ## every test
+	$(BIN)/python -m pytest
+
+lint: $(SETUP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+constraints: $(SETUP)  ## resolve constraints.txt anew, within what pyproject.toml allows
+	scripts/constraints.sh

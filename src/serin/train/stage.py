@@ -1,0 +1,82 @@
+"""The stage ``train``: base + dataset to an adapter."""
+
+import random
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from peft import PeftModel
+
+from serin.clients.files import output_folder, read_json, read_manifest, seal, write_json
+from serin.core.errors import ConfigError
+from serin.core.manifest import Manifest
+from serin.core.params import TrainParams
+from serin.lm.load import load_nf4, load_tokenizer
+from serin.train.examples import read_split, render_split
+from serin.train.qlora import Progress, attach_adapter, fit
+
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+def run(params: TrainParams, base: Path, base_digest: str, dataset: Path, out: Path, progress: Progress) -> Manifest:
+    """Train, and write the adapter, its log and its manifest to ``out``.
+
+    Raises:
+        ConfigError: the base model or the data cannot be trained on.
+        InputError: the dataset is missing or damaged.
+    """
+    inputs = {"base": base_digest, "dataset": read_manifest(dataset, "dataset", verify=True).digest}
+    tokenizer = load_tokenizer(base)
+    train = read_split(dataset, "train")
+    held_out = {c.id for split in ("validation", "test", "control") for c in read_split(dataset, split)}
+    if both := sorted(held_out & {c.id for c in train}):
+        raise ConfigError(
+            f"{len(both)} records stand in train and in a held-out split, such as {both[0]}: prepare again"
+        )
+    examples = render_split(tokenizer, train, params.max_tokens)
+    seed_everything(params.seed)
+    model = attach_adapter(load_nf4(base), params.lora)
+    scratch = Path(tempfile.mkdtemp(prefix="serin-train-"))
+    try:
+        log = fit(model, tokenizer, examples, params, scratch, progress)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    trained, total = model.get_nb_trainable_parameters()
+    with output_folder(out) as folder:
+        save_adapter(model, folder)
+        write_json(folder / "log.json", log)
+        return seal(
+            folder,
+            kind="adapter",
+            inputs=inputs,
+            params=params.model_dump(),
+            metrics={
+                "examples": len(examples),
+                "steps": int(log[-1]["step"]) if log else 0,
+                "final_loss": log[-1]["loss"] if log else None,
+                "trainable_parameters": trained,
+                "parameters": total,
+            },
+        )
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def save_adapter(model: PeftModel, folder: Path) -> None:
+    """Write the adapter as PEFT does, with ``target_modules`` sorted: PEFT writes a set in hash-seed order."""
+    model.save_pretrained(str(folder))
+    for path in folder.iterdir():
+        if path.name not in ADAPTER_FILES:
+            path.unlink()
+    config = read_json(folder / "adapter_config.json")
+    if isinstance(config.get("target_modules"), list):
+        config["target_modules"] = sorted(config["target_modules"])
+    config["base_model_name_or_path"] = None  # the manifest pins the base by digest; a path would differ by machine
+    write_json(folder / "adapter_config.json", config)

@@ -1,0 +1,50 @@
+import pytest
+import yaml
+
+from serin.core.errors import ParamsError
+from serin.core.params import Params, parse_params
+
+
+def test_every_fault_is_reported_at_once_with_path_value_and_rule() -> None:
+    with pytest.raises(ParamsError) as caught:
+        parse_params({"train": {"lora": {"r": 0}, "nope": 1}, "merge": {"name": "Law QA"}}, "params.yaml")
+    message = str(caught.value)
+    assert caught.value.exit_code == 78
+    assert "3 faults" in message
+    assert "train.lora.r = 0: Input should be greater than or equal to 1" in message
+    assert "train.nope = 1: no such param" in message
+    assert "merge.name = 'Law QA'" in message
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        ({"rollout": {"steps": [0.5, 0.25, 1.0]}}, "steps must rise"),
+        ({"prepare": {"split": {"test": 0.5, "validation": 0.5}}}, "below 1"),
+        ({"prepare": {"max_tokens": 500}, "train": {"max_tokens": 256}}, "must not be above train.max_tokens"),
+        ({"train": {"batch_size": 8, "micro_batch_size": 3}}, "must be a multiple"),
+        ({"base": {"model": "owner/name", "revision": "main"}}, "base.revision = 'main'"),
+    ],
+)
+def test_rules_across_fields_name_what_is_wrong(values: dict[str, object], rule: str) -> None:
+    with pytest.raises(ParamsError, match=rule):
+        parse_params(values, "params.yaml")
+
+
+def test_an_empty_file_means_the_defaults() -> None:
+    assert parse_params(None, "params.yaml") == Params()
+
+
+def test_resolved_params_are_read_back_as_they_were() -> None:
+    params = parse_params({"train": {"epochs": 3}}, "params.yaml")
+    assert parse_params(yaml.safe_load(yaml.safe_dump(params.model_dump(mode="json"))), "again") == params
+
+
+def test_every_param_says_what_it_means() -> None:
+    silent = [
+        f"{name}.{field}"
+        for name, section in Params.model_fields.items()
+        for field, info in section.annotation.model_fields.items()  # type: ignore[union-attr]
+        if not info.description and not hasattr(info.annotation, "model_fields")
+    ]
+    assert silent == []
