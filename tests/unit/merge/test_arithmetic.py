@@ -38,12 +38,11 @@ def test_an_adapter_of_another_shape_is_refused() -> None:
 
 
 def test_weights_that_are_not_finite_are_refused() -> None:
+    tensors = adapter()
+    tensors["base_model.model.model.layers.0.q.lora_A.weight"][0, 0] = torch.nan
+    update = updates_by_weight(tensors, CONFIG)["model.layers.0.q.weight"]
     with pytest.raises(ConfigError, match="not finite"):
-        tensors = adapter()
-        tensors["base_model.model.model.layers.0.q.lora_A.weight"][0, 0] = torch.nan
-        merge_tensor(
-            "w", torch.zeros(5, 3), updates_by_weight(tensors, CONFIG)["model.layers.0.q.weight"], torch.float32
-        )
+        merge_tensor("w", torch.zeros(5, 3), update, torch.float32)
 
 
 @pytest.mark.parametrize("field", ["use_dora", "use_rslora", "rank_pattern", "modules_to_save"])

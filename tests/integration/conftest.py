@@ -1,0 +1,54 @@
+"""Real components: an S3 server over HTTP, and a dataset small enough to learn in seconds."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serin.clients.files import output_folder, seal, write_jsonl
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """An S3 server on a free loopback port, with the bucket ``serin``; credentials stand in the environment."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ACCESS_KEY_ID", "testing")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        environment.setenv("NO_PROXY", ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])))
+        url = f"http://{host}:{port}"
+        boto3.client("s3", endpoint_url=url).create_bucket(Bucket="serin")
+        yield url
+    server.stop()
+
+
+def rows(split: str, count: int) -> list[dict[str, object]]:
+    """Questions with one short answer each, so that a few steps learn them."""
+    return [
+        {
+            "messages": [
+                {"role": "user", "content": f"How long is {split} rule {i}?"},
+                {"role": "assistant", "content": f"Article {i % 4 + 1}: at most six months."},
+            ],
+            "meta": {"id": f"{split}-{i}", "language": "en", "group": f"{split}-{i}"},
+        }
+        for i in range(count)
+    ]
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset folder as ``prepare`` writes it."""
+    folder = tmp_path_factory.mktemp("data") / "dataset"
+    with output_folder(folder) as scratch:
+        for split, count in (("train", 24), ("validation", 2), ("test", 6), ("control", 2)):
+            write_jsonl(scratch / f"{split}.jsonl", rows(split, count))
+        seal(scratch, kind="dataset")
+    return folder
