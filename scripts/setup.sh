@@ -41,6 +41,8 @@ else
     fi
 fi
 
-.venv/bin/uv pip install --quiet --python .venv/bin/python \
+# Bytecode is compiled here, once: vLLM and Ray import half a minute of sources in every process otherwise, also where
+# PYTHONDONTWRITEBYTECODE is set.
+.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python \
     --constraint constraints.txt --override overrides.txt --editable ".[train,report,$serve,dev]"
 touch .venv/.complete
