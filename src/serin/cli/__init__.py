@@ -18,10 +18,7 @@ VERBS = {
     "storage": "Point DVC at the storage that params.yaml names.",
     "serve": "Start the gateway and the stable revision.",
     "deploy": "Bring up a published revision beside the others.",
-    "rollout": "Move traffic to a canary on evidence, or back.",
-    "traffic": "Play users who ask held-out questions and rate the answers.",
     "stop": "Stop serving, and every process that belongs to it.",
-    "demo": "Run the main job from raw data to two decided rollouts.",
 }
 
 

@@ -1,0 +1,5 @@
+"""``python -m serin`` is ``serin``."""
+
+from serin.cli import main
+
+main()

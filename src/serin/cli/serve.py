@@ -1,0 +1,33 @@
+"""``serin serve``."""
+
+from pathlib import Path
+
+import click
+
+from serin.cli.options import load_params, params_option
+
+
+@click.command("serve")
+@params_option
+@click.option("--state", type=click.Path(path_type=Path), default=Path(".serin/serve"), show_default=True)
+@click.option("--detach", is_flag=True, help="Go on in the background once everything is ready.")
+def command(params_path: Path, state: Path, detach: bool) -> None:
+    """Start the gateway and every revision that has been deployed."""
+    params = load_params(params_path)
+
+    from serin.clients.serving_state import ServingState
+
+    serving = ServingState(state)
+    if detach:
+        from serin.serve.detach import start_detached
+
+        info = start_detached(params_path, serving, _tell)
+        click.echo(f"serving at {info.url}/v1 as process {info.pid}; stop with 'serin stop'")
+        return
+    from serin.serve.supervisor import supervise
+
+    supervise(params.serve, serving, _tell)
+
+
+def _tell(line: str) -> None:
+    click.echo(f"serve: {line}", err=True)

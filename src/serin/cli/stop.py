@@ -1,0 +1,27 @@
+"""``serin stop``."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("stop")
+@click.option("--state", type=click.Path(path_type=Path), default=Path(".serin/serve"), show_default=True)
+@click.option(
+    "--timeout", "timeout_s", type=float, default=30.0, show_default=True, help="Seconds before it is killed."
+)
+@click.option("--forget", is_flag=True, help="Also forget what was deployed; the next revision deployed is stable.")
+def command(state: Path, timeout_s: float, forget: bool) -> None:
+    """Stop serving, and every process that belongs to it."""
+    from serin.clients.serving_state import ServingState
+    from serin.serve.supervisor import stop
+
+    serving = ServingState(state)
+    served = serving.supervisor() is not None
+    left = stop(serving, timeout_s, lambda line: click.echo(f"stop: {line}", err=True))
+    if forget:
+        serving.forget_revisions()
+    if not served:
+        click.echo(f"nothing is served from {state}")
+    else:
+        click.echo("stopped" + (f", and ended {left} processes that were left over" if left else ""))

@@ -1,0 +1,72 @@
+"""ASGI middleware of the processes that Ray starts; the import paths below are named in ``settings``.
+
+``RequireSecret`` stands in front of every path of a revision (vLLM's ``middleware`` argument: its own API key leaves
+``/tokenize`` and others open). ``http_middlewares`` is what Ray Serve calls for the outermost layer of a replica.
+"""
+
+import hmac
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+SECRET_HEADER = "x-serin-secret"
+SECRET_VARIABLE = "SERIN_SERVE_SECRET"
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class RequireSecret:
+    """Answers 401 to whoever does not know the secret of this start."""
+
+    def __init__(self, app: App, secret: str | None = None) -> None:
+        self.app = app
+        self.secret = (secret if secret is not None else os.environ[SECRET_VARIABLE]).encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(SECRET_HEADER.encode(), b"")
+        if hmac.compare_digest(given, self.secret):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            body = b'{"error":{"message":"revisions answer the gateway only","type":"unauthorized","code":401}}'
+            headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": 401, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+
+class OneRequestId:
+    """Keeps the first ``x-request-id`` of an answer: Ray Serve appends its own to the gateway's signed one."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_once(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seen = False
+                kept = []
+                for name, value in message["headers"]:
+                    if name.lower() == b"x-request-id":
+                        if seen:
+                            continue
+                        seen = True
+                    kept.append((name, value))
+                message["headers"] = kept
+            await send(message)
+
+        await self.app(scope, receive, send_once)
+
+
+def http_middlewares() -> list[Any]:
+    """What Ray Serve puts around each replica's HTTP server."""
+    from starlette.middleware import Middleware
+
+    return [Middleware(OneRequestId)]

@@ -1,0 +1,193 @@
+"""The process that runs Ray: brings up HAProxy and the gateway, then makes what runs equal to what is declared.
+
+Started by ``supervisor`` as ``python -m serin.serve.raystack <run folder>``; it ends with that parent.
+"""
+
+import os
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from serin.clients.serving_state import RevisionStatus, ServingState
+from serin.core.errors import SerinError, ServingError
+from serin.core.revision import Revision
+from serin.serve.middleware import SECRET_HEADER
+from serin.serve.settings import RunSettings, base_url, load_settings
+
+_POLL_S = 0.3
+_LOGICAL_CPUS = 16
+"""What Ray is told: its actors mostly wait, and on two cores an honest count leaves some of them unscheduled forever."""
+_GATEWAY = "gateway"
+_GATEWAY_TIMEOUT_S = 90.0
+
+
+def main(run_folder: Path) -> None:
+    """Run until the parent ends. An error is written to ``supervisor.json`` before the process exits with its code."""
+    settings = load_settings(run_folder)
+    state = ServingState(Path(settings.state))
+    parent = os.getppid()
+    try:
+        stack = RayStack(settings, state)
+        stack.start()
+        while os.getppid() == parent:
+            stack.reconcile(time.monotonic())
+            time.sleep(_POLL_S)
+    except SerinError as error:
+        info = state.supervisor()
+        if info is not None:
+            state.write_supervisor(replace(info, error=str(error), exit_code=error.exit_code))
+        print(f"serin: {error}", file=sys.stderr, flush=True)
+        os._exit(error.exit_code)  # Ray's own exit handlers may wait; the supervisor ends every process in any case
+
+
+class RayStack:
+    """Ray, Serve, the gateway and the revisions of one start."""
+
+    def __init__(self, settings: RunSettings, state: ServingState) -> None:
+        self.settings = settings
+        self.params = settings.params
+        self.state = state
+        self.status: dict[str, RevisionStatus] = {}
+        self.begun: dict[str, float] = {}
+        self.on_gpu = False
+
+    def start(self) -> None:
+        """Ray, HAProxy and the gateway. Raises ServingError."""
+        import ray
+        from ray import serve
+
+        threading.Thread(target=_import_builder, daemon=True).start()
+        ray.init(
+            num_cpus=max(_LOGICAL_CPUS, os.cpu_count() or 1),
+            include_dashboard=False,
+            log_to_driver=False,
+            _temp_dir=f"{self.settings.run_folder}/ray",
+            _node_ip_address="127.0.0.1",
+            object_store_memory=100 << 20,
+        )
+        self.on_gpu = ray.cluster_resources().get("GPU", 0) > 0
+        serve.start(http_options={"host": self.params.host, "port": self.params.port})
+        from serin.serve import replica
+
+        application = replica.application(self.settings.run_folder, self.params.request_timeout_s)
+        serve.run(application, name=_GATEWAY, route_prefix="/")
+        self._wait_for_gateway(lambda: time.monotonic())
+
+    def reconcile(self, now: float) -> None:
+        """One step towards the declared topology; revisions start one at a time, stable first."""
+        before = dict(self.status)
+        topology = self.state.topology()
+        for revision in list(self.status):
+            if revision not in topology.revisions:
+                self._remove(revision)
+        self._observe(now)
+        declared = sorted(topology.revisions, key=lambda r: r != self.state.weights().stable)
+        if not any(entry.state == "starting" for entry in self.status.values()):
+            waiting = [revision for revision in declared if revision not in self.status]
+            if waiting:
+                self._begin(waiting[0], Path(topology.revisions[waiting[0]]["path"]), now)
+        if self.status != before:
+            self.state.write_status(self.status)
+        settled = all(r in self.status and self.status[r].state != "starting" for r in declared)
+        info = self.state.supervisor()
+        if settled and info is not None and not info.ready:
+            self.state.write_status(self.status)
+            self.state.write_supervisor(replace(info, ready=True))
+
+    def _begin(self, revision: str, model: Path, now: float) -> None:
+        from ray import serve
+
+        from serin.serve import revisions
+
+        self.begun[revision] = now
+        self.status[revision] = RevisionStatus("starting")
+        self.state.write_status(self.status)
+        try:
+            application = revisions.application(self.params, revision, model, self.on_gpu)
+        except (ValueError, OSError) as error:
+            self.status[revision] = RevisionStatus("failed", f"vLLM refuses it: {error}")
+            return
+        target = serve.RunTarget(
+            target=application, name=Revision.parse(revision).label, route_prefix=revisions.route_of(revision)
+        )
+        serve.run_many([target], wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
+
+    def _remove(self, revision: str) -> None:
+        from ray import serve
+
+        serve.delete(Revision.parse(revision).label, _blocking=False)
+        self.status.pop(revision)
+        self.begun.pop(revision, None)
+
+    def _observe(self, now: float) -> None:
+        from ray import serve
+
+        applications = serve.status().applications
+        for revision, known in list(self.status.items()):
+            seen = applications.get(Revision.parse(revision).label)
+            if known.state == "failed" or seen is None:
+                continue
+            self.status[revision] = self._judge(revision, known, seen.status.value, seen.message, now)
+            if self.status[revision].state == "failed":
+                serve.delete(Revision.parse(revision).label, _blocking=False)
+
+    def _judge(self, revision: str, known: RevisionStatus, seen: str, message: str, now: float) -> RevisionStatus:
+        if seen == "RUNNING":
+            if known.state == "ready" or self._answers(revision):
+                return RevisionStatus("ready")
+            return known
+        if known.state == "ready":
+            self.begun[revision] = now
+            return RevisionStatus("starting", "restarting after a crash")
+        if seen == "DEPLOY_FAILED":
+            return RevisionStatus("failed", _last_line(message))
+        if now - self.begun[revision] > self.params.start_timeout_s:
+            limit = self.params.start_timeout_s
+            return RevisionStatus("failed", f"not ready after {limit:.0f} s (serve.start_timeout_s)")
+        return known
+
+    def _answers(self, revision: str) -> bool:
+        from serin.serve import revisions
+
+        url = f"{base_url(self.params)}{revisions.route_of(revision)}/health"
+        return _status_of(url, {SECRET_HEADER: self.settings.secret}) == 200
+
+    def _wait_for_gateway(self, clock: Callable[[], float]) -> None:
+        deadline = clock() + _GATEWAY_TIMEOUT_S
+        while _status_of(f"{base_url(self.params)}/healthz", {}) != 200:
+            if clock() > deadline:
+                raise ServingError(
+                    f"the gateway did not answer in {_GATEWAY_TIMEOUT_S:.0f} s: see {self.state.logs_folder}"
+                )
+            time.sleep(_POLL_S)
+
+
+def _import_builder() -> None:
+    """Half a minute of imports on a cold disk, done while Ray starts; the first revision needs them."""
+    import ray.serve.llm  # noqa: F401
+
+
+def _status_of(url: str, headers: dict[str, str]) -> int:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(urllib.request.Request(url, headers=headers), timeout=5.0) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+    except OSError:
+        return 0
+
+
+def _last_line(message: str) -> str:
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return lines[-1] if lines else "Ray Serve gave no reason"
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
