@@ -1,0 +1,80 @@
+"""The main job: pipeline, serving, a canary that is promoted, and a damaged one that is aborted."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serin.clients.files import read_json, write_json
+from serin.demo.commands import Commands
+from serin.demo.figures import summary
+
+DEMO_PIPELINE = "examples/labour-law/demo/dvc.yaml"
+REPORTS = Path("reports")
+ROLLOUTS = Path(".serin/rollouts")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A canary, and what the demo expects of its rollout."""
+
+    name: str
+    revision: str
+    expected: str
+
+
+def run(folder: Path) -> dict[str, Any]:
+    """Do everything, and return the figures that ``reports/demo.json`` holds.
+
+    Raises:
+        FinalError: a step failed; serving has been stopped by then.
+    """
+    commands = Commands(folder)
+    pipeline(commands)
+    offers = [
+        Offer("tuned", revision_in(folder / "artifacts/published"), "promoted"),
+        Offer("damaged", revision_in(folder / "artifacts/demo/damaged-published"), "aborted"),
+    ]
+    try:
+        commands.run("serve", commands.serin("serve", "--detach"))
+        commands.run("deploy base", commands.serin("deploy", revision_in(folder / "artifacts/demo/base-published")))
+        for offer in offers:
+            commands.run(f"deploy {offer.name}", commands.serin("deploy", offer.revision))
+            roll_out(commands, offer)
+    finally:
+        commands.run("stop", commands.serin("stop"))
+    figures = summary(folder, offers, commands.timings_s)
+    write_json(folder / REPORTS / "demo.json", figures)
+    return figures
+
+
+def pipeline(commands: Commands) -> None:
+    """Everything that DVC caches: the tuned model, the base as a revision, and the damaged model."""
+    commands.run("storage", commands.serin("storage"))
+    commands.run("pipeline", commands.dvc("repro"))
+    commands.run("rivals", commands.dvc("repro", DEMO_PIPELINE))
+
+
+def roll_out(commands: Commands, offer: Offer) -> None:
+    """Offer a canary while users ask questions, and wait until its rollout has decided."""
+    report = commands.folder / REPORTS / f"traffic-{offer.name}.json"
+    report.unlink(missing_ok=True)
+    users = commands.serin(
+        "traffic",
+        "--dataset",
+        "artifacts/dataset/test.jsonl",
+        "--until-decided",
+        "--seed",
+        str(int(os.environ.get("SERIN_DEMO_SEED", "1"))),
+        "--report",
+        str(report),
+    )
+    with commands.in_background(users, commands.folder / REPORTS / f"traffic-{offer.name}.log") as traffic:
+        commands.run(f"rollout {offer.name}", commands.serin("rollout", "start", offer.revision, "--wait"))
+        traffic.wait(timeout=60)
+
+
+def revision_in(published: Path) -> str:
+    """The revision that a ``publish`` output names."""
+    record = read_json(published / "published.json")
+    return f"{record['name']}@{record['digest']}"
