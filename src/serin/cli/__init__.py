@@ -18,6 +18,7 @@ VERBS = {
     "storage": "Point DVC at the storage that params.yaml names.",
     "serve": "Start the gateway and the stable revision.",
     "deploy": "Bring up a published revision beside the others.",
+    "rollout": "Move traffic to a canary on evidence, or back.",
     "stop": "Stop serving, and every process that belongs to it.",
 }
 
