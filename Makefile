@@ -1,5 +1,5 @@
-# Two commands: `make demo` and `make test`. Each sets everything up first.
-.PHONY: demo test lint setup constraints
+# `make test` sets everything up first.
+.PHONY: test lint setup constraints
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
@@ -9,9 +9,6 @@ setup: $(SETUP)
 
 $(SETUP): pyproject.toml constraints.txt overrides.txt scripts/setup.sh
 	scripts/setup.sh
-
-demo: $(SETUP)  ## the main job, from raw data to two decided rollouts
-	$(BIN)/serin demo
 
 test: $(SETUP) lint  ## every test
 	$(BIN)/python -m pytest
