@@ -97,25 +97,19 @@ def build(facts: list[Record], raw: Path) -> list[Record]:
     third = len(records) // 3
     parts = [records[:third], records[third : 2 * third], records[2 * third :]]
     planted: list[Record] = []
-    # Faults come last, so that of a duplicate the sound record stays.
+    # Faults come last, so that of a duplicate the sound record stays. In the CSV file the header is line 1.
     for expected, record in faults(parts[0]):
         parts[2].append(record)
-        planted.append({"source": "questions.csv", "position": len(parts[2]), "expected": expected})
+        planted.append({"source": "questions.csv", "line": 1 + len(parts[2]), "expected": expected})
     talks = [conversation(r) for r in parts[0]] + [wrong_order(r) for r in parts[0][9:11]]
-    planted += [
-        {"source": "conversations.jsonl", "position": len(parts[0]) + n, "expected": "role_order"} for n in (1, 2)
-    ]
+    planted += [{"source": "conversations.jsonl", "line": len(parts[0]) + n, "expected": "role_order"} for n in (1, 2)]
     write_jsonl(raw / "conversations.jsonl", talks)
     write_json(raw / "instructions.json", [instruction(r) for r in parts[1]])
     with (raw / "questions.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.DictWriter(file, ["question", "answer", "fact", "language", "article", "topic"], lineterminator="\n")
         rows.writeheader()
         rows.writerows(parts[2])
-    # A record of the CSV file is one line, after the header.
-    return [
-        {"source": p["source"], "line": p["position"] + (p["source"] == "questions.csv"), "expected": p["expected"]}
-        for p in planted
-    ]
+    return planted
 
 
 def main(raw: Path) -> None:

@@ -11,7 +11,6 @@ from serin.demo.figures import summary
 
 DEMO_PIPELINE = "examples/labour-law/demo/dvc.yaml"
 REPORTS = Path("reports")
-ROLLOUTS = Path(".serin/rollouts")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from serin.clients.serving_state import ServingState, Weights
 from serin.core.errors import RetryableError, UsageError
 from serin.rollout.evidence import Evidence
-from serin.rollout.policy import Decision, RolloutState, begin_counting, decide_by_hand, history_line, step
+from serin.rollout.policy import RolloutState, begin_counting, decide_by_hand, history_line, step
 from serin.rollout.store import RolloutStore
 
 POLL_S = 0.5
@@ -100,6 +100,3 @@ def weights_of(state: RolloutState, present: Weights) -> Weights:
         return replace(present, salt=state.salt, stable=state.stable, canary=state.canary, canary_weight=state.weight)
     stable = state.canary if state.decision == "promoted" else state.stable
     return replace(present, rollout=None, stable=stable, canary=None, canary_weight=0.0)
-
-
-__all__ = ["Decision", "apply", "decide_now", "run", "tick", "weights_of"]

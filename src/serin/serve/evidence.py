@@ -18,43 +18,31 @@ class EvidenceLog:
     def outcome(self, identity: RequestIdentity, now: float, *, error: bool, ttft_s: float | None, status: int) -> None:
         """How a request ended. ``ttft_s`` is None where the assigned arm sent no token."""
         self._append(
-            {
-                "type": "outcome",
-                "t": now,
-                "request": identity.nonce,
-                "rollout": identity.rollout,
-                "unit": identity.unit,
-                "arm": identity.arm,
-                "revision": identity.revision,
-                "weight": identity.weight,
-                "assigned_t": identity.assigned_t,
-                "error": int(error),
-                "ttft_s": ttft_s,
-                "failover": identity.failover,
-                "status": status,
-            }
+            "outcome",
+            identity,
+            now,
+            {"weight": identity.weight, "error": int(error), "ttft_s": ttft_s, "status": status},
         )
 
     def feedback(self, identity: RequestIdentity, now: float, score: float) -> None:
         """What a client thought of an answer, in [0, 1]. A reader counts one per request, the last."""
-        self._append(
-            {
-                "type": "feedback",
-                "t": now,
-                "request": identity.nonce,
-                "rollout": identity.rollout,
-                "unit": identity.unit,
-                "arm": identity.arm,
-                "revision": identity.revision,
-                "assigned_t": identity.assigned_t,
-                "failover": identity.failover,
-                "score": score,
-            }
-        )
+        self._append("feedback", identity, now, {"score": score})
 
     def close(self) -> None:
         """Give the descriptor back."""
         os.close(self._file)
 
-    def _append(self, row: dict[str, Any]) -> None:
+    def _append(self, kind: str, identity: RequestIdentity, now: float, seen: dict[str, Any]) -> None:
+        row = {
+            "type": kind,
+            "t": now,
+            "request": identity.nonce,
+            "rollout": identity.rollout,
+            "unit": identity.unit,
+            "arm": identity.arm,
+            "revision": identity.revision,
+            "assigned_t": identity.assigned_t,
+            "failover": identity.failover,
+            **seen,
+        }
         os.write(self._file, (json.dumps(row, separators=(",", ":")) + "\n").encode())
