@@ -7,7 +7,9 @@ from typing import Any, Protocol
 
 from serin.clients.files import read_json, read_jsonl
 from serin.core.errors import FinalError
+from serin.rollout.store import RolloutStore, rollouts_in
 
+ROLLOUTS = Path(".serin/rollouts")
 PACKAGES = ("serin", "torch", "transformers", "peft", "trl", "bitsandbytes", "ray", "dvc")
 
 
@@ -46,27 +48,27 @@ def by_language(model: Mapping[str, Any]) -> dict[str, dict[str, float]]:
 
 def rollout_figures(folder: Path, offer: Offered) -> dict[str, Any]:
     """One rollout: what was decided and why, who was asked how often, and what the clients saw."""
-    state = rollout_of(folder, offer.revision)
+    store = rollout_of(folder / ROLLOUTS, offer.revision)
+    state = store.read()
     traffic = read_json(folder / "reports" / f"traffic-{offer.name}.json")
     requests = {revision: figures["requests"] for revision, figures in traffic["by_revision"].items()}
     return {
         "canary": offer.name,
         "revision": offer.revision,
-        "id": state["id"],
-        "decision": state["decision"],
-        "reason": state["reason"],
+        "id": state.id,
+        "decision": state.decision,
+        "reason": state.reason,
         "canary_requests": requests.get(offer.revision, 0),
         "stable_requests": sum(n for revision, n in requests.items() if revision != offer.revision),
         "client_errors": traffic["errors"],
-        "history": list(read_jsonl(folder / ".serin/rollouts" / state["id"] / "history.jsonl")),
+        "history": list(read_jsonl(store.history_path)),
     }
 
 
-def rollout_of(folder: Path, revision: str) -> dict[str, Any]:
-    """The state of the newest rollout whose canary is this revision. Raises FinalError where there is none."""
-    paths = sorted((folder / ".serin/rollouts").glob("*/state.json"), key=lambda path: path.stat().st_mtime)
-    for path in reversed(paths):
-        state: dict[str, Any] = read_json(path)
-        if state["canary"] == revision:
-            return state
-    raise FinalError(f"{folder / '.serin/rollouts'} holds no rollout of {revision}: run 'serin demo' again")
+def rollout_of(rollouts: Path, revision: str) -> RolloutStore:
+    """The newest rollout whose canary is this revision. Raises FinalError where there is none."""
+    for rollout in reversed(rollouts_in(rollouts)):
+        store = RolloutStore(rollouts, rollout)
+        if store.read().canary == revision:
+            return store
+    raise FinalError(f"{rollouts} holds no rollout of {revision}: run 'serin rollout start {revision}'")
