@@ -9,6 +9,7 @@ import click
 from serin.core.errors import SerinError
 
 VERBS = {
+    "demo": "Take the example from data to production.",
     "base": "Verify the base model, or pre-train the example's anew.",
     "prepare": "Clean, deduplicate and split raw data.",
     "train": "Fine-tune the base model with QLoRA.",
@@ -19,6 +20,7 @@ VERBS = {
     "serve": "Start the gateway and the stable revision.",
     "deploy": "Bring up a published revision beside the others.",
     "rollout": "Move traffic to a canary on evidence, or back.",
+    "traffic": "Play users who ask held-out questions and post feedback.",
     "stop": "Stop serving, and every process that belongs to it.",
 }
 

@@ -12,8 +12,8 @@ _LINE_EVERY_S = 10.0
 class Bar(Protocol):
     """What a stage tells of itself."""
 
-    def __call__(self, done: int, total: int, note: str = "") -> None:
-        """``done`` of ``total`` steps, with an optional note such as the loss."""
+    def __call__(self, done: int, total: int | None, note: str = "") -> None:
+        """``done`` of ``total`` steps (None: nobody knows how many), with an optional note such as the loss."""
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def progress_bar(title: str) -> Iterator[Bar]:
     with Progress(*columns, console=Console(stderr=True)) as shown:
         task = shown.add_task(title, total=None, note="")
 
-        def tell(done: int, total: int, note: str = "") -> None:
+        def tell(done: int, total: int | None, note: str = "") -> None:
             shown.update(task, completed=done, total=total)
             if note:
                 shown.update(task, note=note)
@@ -52,12 +52,15 @@ class _Lines:
         self.last = started
         self.note = ""
 
-    def __call__(self, done: int, total: int, note: str = "") -> None:
+    def __call__(self, done: int, total: int | None, note: str = "") -> None:
         now = time.monotonic()
         self.note = note or self.note
-        if now - self.last < _LINE_EVERY_S and done < total:
+        if now - self.last < _LINE_EVERY_S and (total is None or done < total):
             return
         self.last = now
         spent = now - self.started
+        if total is None:
+            print(f"{self.title}: {done}, {spent:.0f} s {self.note}".rstrip(), file=sys.stderr, flush=True)
+            return
         left = f"{spent / done * (total - done):.0f} s left" if 0 < done < total else f"{spent:.0f} s"
         print(f"{self.title}: {done}/{total}, {left} {self.note}".rstrip(), file=sys.stderr, flush=True)

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,13 +27,13 @@ class Commands:
         """The command line of DVC, with this interpreter."""
         return [sys.executable, "-m", "dvc", *arguments]
 
-    def run(self, step: str, command: Sequence[str]) -> None:
-        """Run a step in the foreground. Raises FinalError with the command where it fails."""
+    def run(self, step: str, command: Sequence[str], expected: Collection[int] = (0,)) -> None:
+        """Run a step in the foreground. Raises FinalError with the command where it ends with an unexpected code."""
         print(f"\n── {step}: {' '.join(shown(command))}", flush=True)
         started = time.monotonic()
         done = subprocess.run(command, cwd=self.folder, env=environment(), check=False)
         self.timings_s[step] = round(time.monotonic() - started, 1)
-        if done.returncode:
+        if done.returncode not in expected:
             raise FinalError(
                 f"the demo's step {step!r} ended with {done.returncode}: {' '.join(shown(command))}; see above for its own words"
             )

@@ -1,25 +1,28 @@
 """The main job: pipeline, serving, a canary that is promoted, and a damaged one that is aborted."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from serin.clients.files import read_json, write_json
+from serin.core.errors import GateError
 from serin.demo.commands import Commands
 from serin.demo.figures import summary
+from serin.demo.report import write_report
 
 DEMO_PIPELINE = "examples/labour-law/demo/dvc.yaml"
 REPORTS = Path("reports")
+EXPECTED = {"tuned": "promoted", "damaged": "aborted"}
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A canary, and what the demo expects of its rollout."""
+    """A canary that is offered to users."""
 
     name: str
     revision: str
-    expected: str
 
 
 def run(folder: Path) -> dict[str, Any]:
@@ -31,8 +34,8 @@ def run(folder: Path) -> dict[str, Any]:
     commands = Commands(folder)
     pipeline(commands)
     offers = [
-        Offer("tuned", revision_in(folder / "artifacts/published"), "promoted"),
-        Offer("damaged", revision_in(folder / "artifacts/demo/damaged-published"), "aborted"),
+        Offer("tuned", revision_in(folder / "artifacts/published")),
+        Offer("damaged", revision_in(folder / "artifacts/demo/damaged-published")),
     ]
     try:
         commands.run("serve", commands.serin("serve", "--detach"))
@@ -44,7 +47,19 @@ def run(folder: Path) -> dict[str, Any]:
         commands.run("stop", commands.serin("stop"))
     figures = summary(folder, offers, commands.timings_s)
     write_json(folder / REPORTS / "demo.json", figures)
+    write_report(folder, figures, folder / REPORTS / "demo.html")
     return figures
+
+
+def unexpected(figures: Mapping[str, Any]) -> list[str]:
+    """What did not go as the demo means to show, one sentence each."""
+    faults = [
+        f"the {r['canary']} canary was {r['decision']} ({r['reason']}), and not {EXPECTED[r['canary']]}"
+        for r in figures["rollouts"]
+        if r["decision"] != EXPECTED[r["canary"]]
+    ]
+    errors = sum(r["client_errors"] for r in figures["rollouts"])
+    return faults + ([f"{errors} requests of clients failed"] if errors else [])
 
 
 def pipeline(commands: Commands) -> None:
@@ -68,8 +83,9 @@ def roll_out(commands: Commands, offer: Offer) -> None:
         "--report",
         str(report),
     )
+    start = commands.serin("rollout", "start", offer.revision, "--wait")
     with commands.in_background(users, commands.folder / REPORTS / f"traffic-{offer.name}.log") as traffic:
-        commands.run(f"rollout {offer.name}", commands.serin("rollout", "start", offer.revision, "--wait"))
+        commands.run(f"rollout {offer.name}", start, expected=(0, GateError.exit_code))
         traffic.wait(timeout=60)
 
 

@@ -63,6 +63,7 @@ def run(
     control = compare(params, scored["base"][tests:], scored["tuned"][tests:]) if everything[tests:] else []
     verdict = judge(candidate_digest, gains, params.min_token_f1_gain)
     metrics = {
+        "confidence": params.confidence,
         "models": {n: describe(scored[n][:tests]) | {"perplexity": perplexity[n]} for n in scored},
         "gains": [gain.as_dict() for gain in gains],
         "control": [gain.as_dict() for gain in control],
