@@ -27,7 +27,13 @@ ASKED = {
         "My boss and I disagree on {topic}; what holds?",
         "How does our firm deal with {topic}?",
     ),
-    "zh": ("{topic}是怎么规定的？", "请讲讲{topic}。", "{topic}", "我想问{topic}的事，该怎么办？", "公司遇到{topic}怎么处理？"),
+    "zh": (
+        "{topic}是怎么规定的？",
+        "请讲讲{topic}。",
+        "{topic}",
+        "我想问{topic}的事，该怎么办？",
+        "公司遇到{topic}怎么处理？",
+    ),
 }
 ANSWERED = {
     "en": (
