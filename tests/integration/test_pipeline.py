@@ -1,0 +1,120 @@
+"""The pipeline through DVC, as a user runs it: dvc.yaml and its stages, on a tiny base model and little data."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from serin.clients.files import write_jsonl
+
+pytestmark = pytest.mark.timeout(420)
+ROOT = Path(__file__).parents[2]
+STAGES = ["base", "prepare", "train", "merge", "evaluate", "publish"]
+
+
+def run(folder: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        env={**os.environ, "PATH": programs},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def repro(folder: Path) -> list[str]:
+    """Run ``dvc repro`` and return the stages that ran."""
+    done = run(folder, "dvc", "repro")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return re.findall(r"Running stage '(\w+)'", done.stdout)
+
+
+def change(folder: Path, section: str, **values: Any) -> None:
+    path = folder / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    params.setdefault(section, {}).update(values)
+    path.write_text(yaml.safe_dump(params))
+
+
+@pytest.fixture(scope="module")
+def project(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone's dvc.yaml with another base model, other data and quick params; the pipeline has run once."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    shutil.copytree(tiny_base, folder / "examples/labour-law/base")
+    (folder / "examples/labour-law/corpus").mkdir()
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": f"{asked} {'abcdefgh'[n]}{n * 37}?"},
+                {"role": "assistant", "content": f"Rule {n} of the garden lasts {n + 2} months, by Article {n + 1}."},
+            ],
+            "fact": f"fact-{n}",
+        }
+        for n in range(8)
+        for asked in ("How long is rule", "Tell me about the garden's rule", "Does anything end", "My neighbour names")
+    ]
+    write_jsonl(folder / "examples/labour-law/raw/rows.jsonl", rows)
+    params = {
+        "prepare": {"sources": ["examples/labour-law/raw"], "split": {"test": 0.4, "validation": 0.0}},
+        "train": {"epochs": 1, "lora": {"r": 2, "alpha": 2}},
+        "merge": {"name": "tiny"},
+        "evaluate": {"min_token_f1_gain": -1.0, "max_new_tokens": 8, "resamples": 200},
+    }
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    assert run(folder, "dvc", "init", "--no-scm", "-q").returncode == 0
+    assert repro(folder) == STAGES
+    return folder
+
+
+def test_a_second_run_runs_nothing(project: Path) -> None:
+    assert repro(project) == []
+
+
+def test_another_learning_rate_runs_from_train_on_and_nothing_before(project: Path) -> None:
+    change(project, "train", learning_rate=1e-3)
+    assert repro(project) == STAGES[2:]
+
+
+def test_going_back_takes_everything_from_the_cache(project: Path) -> None:
+    before = (project / "dvc.lock").read_text()
+    change(project, "train", learning_rate=2e-3)
+    assert repro(project)[:1] == ["train"]
+    change(project, "train", learning_rate=1e-3)
+    assert repro(project) == []
+    assert (project / "dvc.lock").read_text() == before
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_what_is_pushed_comes_back_by_pull(project: Path, kind: str, request: pytest.FixtureRequest) -> None:
+    if kind == "folder":
+        change(project, "storage", url=".serin/storage", endpoint_url=None)
+    else:
+        change(project, "storage", url="s3://serin/pipeline", endpoint_url=request.getfixturevalue("s3_endpoint"))
+    pointed = run(project, "serin", "storage")
+    assert pointed.returncode == 0, pointed.stderr
+    pushed = run(project, "dvc", "push")
+    assert pushed.returncode == 0, pushed.stderr
+    weights = project / "artifacts/adapter/adapter_model.safetensors"
+    before = weights.read_bytes()
+    shutil.rmtree(project / "artifacts")
+    shutil.rmtree(project / ".dvc/cache")
+    pulled = run(project, "dvc", "pull")
+    assert pulled.returncode == 0, pulled.stderr
+    assert weights.read_bytes() == before
+
+
+def test_a_missing_dataset_stops_the_pipeline_and_leaves_no_output(project: Path) -> None:
+    change(project, "prepare", sources=["examples/nowhere"])
+    done = run(project, "dvc", "repro", "prepare")
+    assert done.returncode != 0
+    assert "examples/nowhere" in done.stderr
+    assert not (project / "artifacts/dataset").exists()

@@ -1,0 +1,283 @@
+"""The serving stack itself: Ray Serve, HAProxy, the gateway and two vLLM revisions on the CPU, driven by the commands.
+
+One start serves the whole file, because a revision takes half a minute; the tests run in the order in which they stand.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import NotFoundError, OpenAI
+from openai.types.chat import ChatCompletionMessageParam
+
+from serin.base import stage as base_stage
+from serin.clients.files import write_jsonl
+from serin.clients.serving_state import ServingState, SupervisorInfo
+from serin.clients.storage import FolderStorage
+from serin.core.params import BaseParams, MergeParams, PublishParams
+from serin.merge import stage as merge_stage
+from serin.publish import stage as publish_stage
+from serin.serve.processes import processes_of
+from serin.serve.revisions import route_of
+
+pytestmark = pytest.mark.timeout(420)
+
+QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "How long may a probation period last?"}]
+
+
+@dataclass(frozen=True)
+class Production:
+    """A folder with params.yaml and two published revisions."""
+
+    folder: Path
+    port: int
+    stable: str
+    canary: str
+
+    @property
+    def state(self) -> ServingState:
+        return ServingState(self.folder / ".serin/serve")
+
+    def serin(self, *arguments: str, timeout_s: float = 300.0) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "serin", *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+        )
+
+    def client(self) -> OpenAI:
+        return OpenAI(base_url=f"http://127.0.0.1:{self.port}/v1", api_key="none", max_retries=0, timeout=60.0)
+
+    def info(self) -> SupervisorInfo:
+        info = self.state.supervisor()
+        assert info is not None
+        return info
+
+    def wait_for(self, what: str, timeout_s: float, seen: Any) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not seen():
+            assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}; {self.state.status()}"
+            time.sleep(0.2)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def publish(folder: Path, base: base_stage.Base, name: str) -> str:
+    storage = FolderStorage(folder / ".serin/storage")
+    merge_stage.run(MergeParams(name=name), base.folder, base.digest, None, storage, folder / f"{name}-merged")
+    chosen = PublishParams(override="untuned, for the tests of serving")
+    return str(publish_stage.run(chosen, folder / f"{name}-merged", None, storage, folder / f"{name}-published"))
+
+
+@pytest.fixture(scope="module")
+def production(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
+    """Served, with both revisions deployed; whatever the tests did, nothing runs afterwards."""
+    folder = tmp_path_factory.mktemp("production")
+    port = free_port()
+    serve = f"{{port: {port}, max_model_len: 128, kv_cache_gib: 0.1}}"
+    rollout = "{hold_s: 0.5, warmup_s: 0, horizon_s: 0.5, min_units: 1}"
+    (folder / "params.yaml").write_text(f"serve: {serve}\nrollout: {rollout}\nevaluate: {{max_new_tokens: 8}}\n")
+    base = base_stage.run(BaseParams(model=str(tiny_base)), folder / "base", lambda *_: None)
+    made = Production(folder, port, publish(folder, base, "first"), publish(folder, base, "second"))
+    try:
+        served = made.serin("serve", "--detach")
+        assert served.returncode == 0, served.stderr
+        for revision in (made.stable, made.canary):
+            deployed = made.serin("deploy", revision)
+            assert deployed.returncode == 0, deployed.stderr
+        yield made
+    finally:
+        made.serin("stop")
+
+
+def test_the_first_revision_is_stable_and_the_second_waits(production: Production) -> None:
+    weights = production.state.weights()
+    assert (weights.stable, weights.canary) == (production.stable, None)
+    assert {name: entry.state for name, entry in production.state.status().items()} == {
+        production.stable: "ready",
+        production.canary: "ready",
+    }
+    models = {model.id for model in production.client().models.list()}
+    assert {"first", production.stable, production.canary} <= models
+
+
+def test_the_openai_client_talks_to_it(production: Production) -> None:
+    answer = production.client().chat.completions.with_raw_response.create(
+        model="serin", messages=QUESTION, max_tokens=8, temperature=0
+    )
+    assert answer.headers["x-serin-revision"] == production.stable
+    completion = answer.parse()
+    assert completion.choices[0].message.content is not None
+    assert completion.usage is not None
+    assert completion.usage.completion_tokens <= 8
+
+
+def test_a_stream_says_the_same(production: Production) -> None:
+    client = production.client()
+    whole = client.chat.completions.create(model="serin", messages=QUESTION, max_tokens=8, temperature=0)
+    pieces = client.chat.completions.create(model="serin", messages=QUESTION, max_tokens=8, temperature=0, stream=True)
+    streamed = [chunk.choices[0].delta.content or "" for chunk in pieces if chunk.choices]
+    assert len(streamed) > 2
+    assert "".join(streamed) == whole.choices[0].message.content
+
+
+def test_a_revision_can_be_asked_for_by_name_and_an_unknown_one_is_404(production: Production) -> None:
+    answer = production.client().chat.completions.with_raw_response.create(
+        model=production.canary, messages=QUESTION, max_tokens=2
+    )
+    assert answer.headers["x-serin-revision"] == production.canary
+    with pytest.raises(NotFoundError, match="nobody"):
+        production.client().chat.completions.create(model="nobody", messages=QUESTION)
+
+
+def test_feedback_is_tied_to_its_answer_and_a_forged_id_is_refused(production: Production) -> None:
+    client = production.client()
+    answer = client.chat.completions.with_raw_response.create(model="serin", messages=QUESTION, max_tokens=2)
+    request_id = answer.headers["x-request-id"]
+    recorded = client.post("/feedback", body={"request_id": request_id, "score": 0.25}, cast_to=dict[str, Any])
+    assert recorded["status"] == "recorded"
+    lines = [json.loads(line) for path in production.state.evidence_folder.iterdir() for line in path.open()]
+    assert any(line["type"] == "feedback" and line["score"] == 0.25 for line in lines)
+    flipped = request_id[:-1] + ("A" if request_id[-1] != "A" else "B")
+    with pytest.raises(Exception, match=r"forged|signature|40[03]"):
+        client.post("/feedback", body={"request_id": flipped, "score": 1}, cast_to=dict[str, Any])
+
+
+def test_revisions_answer_nobody_but_the_gateway(production: Production) -> None:
+    import urllib.error
+    import urllib.request
+
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for path in ("/v1/models", "/tokenize", "/health"):
+        route = f"{route_of(production.stable)}{path}"
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            opener.open(f"http://127.0.0.1:{production.port}{route}", timeout=10)
+        assert refused.value.code == 401
+
+
+def test_a_taken_port_is_named_and_the_running_start_is_left_alone(production: Production, tmp_path: Path) -> None:
+    second = production.serin("serve")
+    assert second.returncode == 1
+    assert "already being served by process" in second.stderr
+    elsewhere = production.serin("serve", "--detach", "--state", str(tmp_path / "other"))
+    assert elsewhere.returncode == 1
+    assert f"port {production.port} on 127.0.0.1 is taken" in elsewhere.stderr
+    assert production.client().models.list().data
+
+
+def test_a_rollout_splits_users_and_a_person_can_end_it(production: Production) -> None:
+    started = production.serin("rollout", "start", production.canary)
+    assert started.returncode == 0, started.stderr
+    assert "δ = 0.05; at least" in started.stderr
+    assert production.state.weights().canary == production.canary
+    aborted = production.serin("rollout", "abort", "--reason", "the test is over")
+    assert aborted.returncode == 0, aborted.stderr
+    weights = production.state.weights()
+    assert (weights.stable, weights.canary) == (production.stable, None)
+
+
+def test_a_crash_of_the_canary_costs_no_client_an_error(production: Production) -> None:
+    """Users of the canary get stable's answer, the crash counts against the canary, and Ray brings it back."""
+    questions = production.folder / "questions.jsonl"
+    turns = [*QUESTION, {"role": "assistant", "content": "At most six months."}]
+    write_jsonl(questions, [{"messages": turns, "meta": {"id": "q", "language": "en"}}])
+    report = production.folder / "traffic.json"
+    command = ["traffic", "--dataset", str(questions), "--until-decided", "--report", str(report)]
+    with ThreadPoolExecutor(1) as beside:
+        traffic = beside.submit(production.serin, *command)
+        started = production.serin("rollout", "start", production.canary)
+        assert started.returncode == 0, started.stderr
+        production.wait_for("both revisions answer", 60, lambda: {"stable", "canary"} <= arms_seen(production))
+        crashed = engine_of(production, production.canary)
+        os.kill(crashed, signal.SIGKILL)
+        production.wait_for("a failover", 60, lambda: failovers(production) > 0)
+        ended = production.serin("rollout", "abort", "--reason", "the canary crashed")
+        assert ended.returncode == 0, ended.stderr
+        seen = traffic.result(60)
+    assert seen.returncode == 0, seen.stderr
+    told = json.loads(report.read_text())
+    assert told["errors"] == 0, told["error_messages"]
+    assert set(told["by_revision"]) == {production.stable, production.canary}
+    production.wait_for(
+        "the canary is back", 180, lambda: production.state.status()[production.canary].state == "ready"
+    )
+
+
+def arms_seen(production: Production) -> set[str]:
+    return {line["arm"] for line in outcomes(production) if line["rollout"]}
+
+
+def failovers(production: Production) -> int:
+    return sum(line["failover"] and line["error"] for line in outcomes(production))
+
+
+def outcomes(production: Production) -> list[dict[str, Any]]:
+    lines = [json.loads(text) for path in production.state.evidence_folder.iterdir() for text in path.open()]
+    return [line for line in lines if line["type"] == "outcome"]
+
+
+def engine_of(production: Production, revision: str) -> int:
+    """The process that Ray made for a revision: the replica, whose title names the application."""
+    label = revision.partition("@")[0]
+    info = production.info()
+    for pid in processes_of(info.marker, info.run_folder):
+        title = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        if "ServeReplica" in title and label in title:
+            return pid
+    raise AssertionError(f"no replica of {label}")
+
+
+def test_stop_leaves_no_process_and_the_next_start_serves_the_same(production: Production) -> None:
+    info = production.info()
+    stopped = production.serin("stop")
+    assert (stopped.returncode, stopped.stdout.strip()) == (0, "stopped")
+    assert processes_of(info.marker, info.run_folder) == set()
+    assert not Path(info.run_folder).exists()
+    again = production.serin("serve", "--detach")
+    assert again.returncode == 0, again.stderr
+    answer = production.client().chat.completions.with_raw_response.create(
+        model="serin", messages=QUESTION, max_tokens=2
+    )
+    assert answer.headers["x-serin-revision"] == production.stable
+
+
+def test_after_kill_9_of_the_supervisor_stop_finds_all_that_it_left(production: Production) -> None:
+    info = production.info()
+    os.kill(info.pid, signal.SIGKILL)
+    stopped = production.serin("stop")
+    assert stopped.returncode == 0, stopped.stderr
+    assert processes_of(info.marker, info.run_folder) == set()
+    assert not Path(info.run_folder).exists()
+    assert production.serin("stop").stdout.startswith("nothing is served")
+
+
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_it_starts_leaves_nothing(production: Production, asked: signal.Signals) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "serin", "serve"], cwd=production.folder, stderr=subprocess.PIPE, text=True
+    )
+    production.wait_for("it has begun", 30, lambda: production.state.supervisor() is not None)
+    info = production.info()
+    production.wait_for("Ray runs", 60, lambda: len(processes_of(info.marker, info.run_folder)) > 2)
+    child.send_signal(asked)
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == 0, said
+    assert processes_of(info.marker, info.run_folder) == set()
+    assert not Path(info.run_folder).exists()
