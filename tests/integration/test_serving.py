@@ -21,7 +21,7 @@ from openai import NotFoundError, OpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
 from serin.base import stage as base_stage
-from serin.clients.files import write_jsonl
+from serin.clients.files import read_jsonl, write_jsonl
 from serin.clients.serving_state import ServingState, SupervisorInfo
 from serin.clients.storage import FolderStorage
 from serin.core.params import BaseParams, MergeParams, PublishParams
@@ -57,9 +57,6 @@ class Production:
             check=False,
             timeout=timeout_s,
         )
-
-    def client(self) -> OpenAI:
-        return OpenAI(base_url=f"http://127.0.0.1:{self.port}/v1", api_key="none", max_retries=0, timeout=60.0)
 
     def info(self) -> SupervisorInfo:
         info = self.state.supervisor()
@@ -107,19 +104,26 @@ def production(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         made.serin("stop")
 
 
-def test_the_first_revision_is_stable_and_the_second_waits(production: Production) -> None:
+@pytest.fixture
+def client(production: Production) -> Iterator[OpenAI]:
+    url = f"http://127.0.0.1:{production.port}/v1"
+    with OpenAI(base_url=url, api_key="none", max_retries=0, timeout=60.0) as opened:
+        yield opened
+
+
+def test_the_first_revision_is_stable_and_the_second_waits(production: Production, client: OpenAI) -> None:
     weights = production.state.weights()
     assert (weights.stable, weights.canary) == (production.stable, None)
     assert {name: entry.state for name, entry in production.state.status().items()} == {
         production.stable: "ready",
         production.canary: "ready",
     }
-    models = {model.id for model in production.client().models.list()}
+    models = {model.id for model in client.models.list()}
     assert {"first", production.stable, production.canary} <= models
 
 
-def test_the_openai_client_talks_to_it(production: Production) -> None:
-    answer = production.client().chat.completions.with_raw_response.create(
+def test_the_openai_client_talks_to_it(production: Production, client: OpenAI) -> None:
+    answer = client.chat.completions.with_raw_response.create(
         model="serin", messages=QUESTION, max_tokens=8, temperature=0
     )
     assert answer.headers["x-serin-revision"] == production.stable
@@ -129,8 +133,7 @@ def test_the_openai_client_talks_to_it(production: Production) -> None:
     assert completion.usage.completion_tokens <= 8
 
 
-def test_a_stream_says_the_same(production: Production) -> None:
-    client = production.client()
+def test_a_stream_says_the_same(client: OpenAI) -> None:
     whole = client.chat.completions.create(model="serin", messages=QUESTION, max_tokens=8, temperature=0)
     pieces = client.chat.completions.create(model="serin", messages=QUESTION, max_tokens=8, temperature=0, stream=True)
     streamed = [chunk.choices[0].delta.content or "" for chunk in pieces if chunk.choices]
@@ -138,23 +141,19 @@ def test_a_stream_says_the_same(production: Production) -> None:
     assert "".join(streamed) == whole.choices[0].message.content
 
 
-def test_a_revision_can_be_asked_for_by_name_and_an_unknown_one_is_404(production: Production) -> None:
-    answer = production.client().chat.completions.with_raw_response.create(
-        model=production.canary, messages=QUESTION, max_tokens=2
-    )
+def test_a_revision_can_be_asked_for_by_name_and_an_unknown_one_is_404(production: Production, client: OpenAI) -> None:
+    answer = client.chat.completions.with_raw_response.create(model=production.canary, messages=QUESTION, max_tokens=2)
     assert answer.headers["x-serin-revision"] == production.canary
     with pytest.raises(NotFoundError, match="nobody"):
-        production.client().chat.completions.create(model="nobody", messages=QUESTION)
+        client.chat.completions.create(model="nobody", messages=QUESTION)
 
 
-def test_feedback_is_tied_to_its_answer_and_a_forged_id_is_refused(production: Production) -> None:
-    client = production.client()
+def test_feedback_is_tied_to_its_answer_and_a_forged_id_is_refused(production: Production, client: OpenAI) -> None:
     answer = client.chat.completions.with_raw_response.create(model="serin", messages=QUESTION, max_tokens=2)
     request_id = answer.headers["x-request-id"]
     recorded = client.post("/feedback", body={"request_id": request_id, "score": 0.25}, cast_to=dict[str, Any])
     assert recorded["status"] == "recorded"
-    lines = [json.loads(line) for path in production.state.evidence_folder.iterdir() for line in path.open()]
-    assert any(line["type"] == "feedback" and line["score"] == 0.25 for line in lines)
+    assert any(line["type"] == "feedback" and line["score"] == 0.25 for line in evidence(production))
     flipped = request_id[:-1] + ("A" if request_id[-1] != "A" else "B")
     with pytest.raises(Exception, match=r"forged|signature|40[03]"):
         client.post("/feedback", body={"request_id": flipped, "score": 1}, cast_to=dict[str, Any])
@@ -169,17 +168,20 @@ def test_revisions_answer_nobody_but_the_gateway(production: Production) -> None
         route = f"{route_of(production.stable)}{path}"
         with pytest.raises(urllib.error.HTTPError) as refused:
             opener.open(f"http://127.0.0.1:{production.port}{route}", timeout=10)
+        refused.value.close()
         assert refused.value.code == 401
 
 
-def test_a_taken_port_is_named_and_the_running_start_is_left_alone(production: Production, tmp_path: Path) -> None:
+def test_a_taken_port_is_named_and_the_running_start_is_left_alone(
+    production: Production, client: OpenAI, tmp_path: Path
+) -> None:
     second = production.serin("serve")
     assert second.returncode == 1
     assert "already being served by process" in second.stderr
     elsewhere = production.serin("serve", "--detach", "--state", str(tmp_path / "other"))
     assert elsewhere.returncode == 1
     assert f"port {production.port} on 127.0.0.1 is taken" in elsewhere.stderr
-    assert production.client().models.list().data
+    assert client.models.list().data
 
 
 def test_a_rollout_splits_users_and_a_person_can_end_it(production: Production) -> None:
@@ -229,8 +231,11 @@ def failovers(production: Production) -> int:
 
 
 def outcomes(production: Production) -> list[dict[str, Any]]:
-    lines = [json.loads(text) for path in production.state.evidence_folder.iterdir() for text in path.open()]
-    return [line for line in lines if line["type"] == "outcome"]
+    return [line for line in evidence(production) if line["type"] == "outcome"]
+
+
+def evidence(production: Production) -> list[dict[str, Any]]:
+    return [line for path in sorted(production.state.evidence_folder.glob("*.jsonl")) for line in read_jsonl(path)]
 
 
 def engine_of(production: Production, revision: str) -> int:
@@ -244,7 +249,7 @@ def engine_of(production: Production, revision: str) -> int:
     raise AssertionError(f"no replica of {label}")
 
 
-def test_stop_leaves_no_process_and_the_next_start_serves_the_same(production: Production) -> None:
+def test_stop_leaves_no_process_and_the_next_start_serves_the_same(production: Production, client: OpenAI) -> None:
     info = production.info()
     stopped = production.serin("stop")
     assert (stopped.returncode, stopped.stdout.strip()) == (0, "stopped")
@@ -252,9 +257,7 @@ def test_stop_leaves_no_process_and_the_next_start_serves_the_same(production: P
     assert not Path(info.run_folder).exists()
     again = production.serin("serve", "--detach")
     assert again.returncode == 0, again.stderr
-    answer = production.client().chat.completions.with_raw_response.create(
-        model="serin", messages=QUESTION, max_tokens=2
-    )
+    answer = client.chat.completions.with_raw_response.create(model="serin", messages=QUESTION, max_tokens=2)
     assert answer.headers["x-serin-revision"] == production.stable
 
 
