@@ -27,7 +27,7 @@ def pairs(facts: list[Record]) -> list[Record]:
     found = [
         {
             "question": question,
-            "answer": fact["answer"],
+            "answer": opened(fact),
             "fact": fact["id"],
             "language": fact["language"],
             "article": fact["article"],
@@ -38,6 +38,12 @@ def pairs(facts: list[Record]) -> list[Record]:
     ]
     random.Random(7).shuffle(found)
     return found
+
+
+def opened(fact: Record) -> str:
+    """The answer, opened by the keyword that all its phrasings share: it names what it answers before it says more."""
+    keyword, colon = fact["keyword"], ": " if fact["language"] == "en" else "："
+    return f"{keyword[0].upper()}{keyword[1:]}{colon}{fact['answer']}"
 
 
 def unlike(record: Record, **changes: Any) -> Record:

@@ -17,7 +17,7 @@ from typing import Any
 from serin.clients.files import write_jsonl
 
 HERE = Path(__file__).parent
-CHATS_A_LANGUAGE = 5000
+CHATS_A_LANGUAGE = 2500
 NUMERALS = "零一二三四五六七八九"
 PLACES = {
     "en": "Park Pool Library Museum Harbour Garden Market Club Theatre Stadium Hostel Clinic Bakery Workshop Farm Ferry Gallery "
@@ -113,14 +113,18 @@ ANSWERED = {
         "Article {article} of the {place} Rules says that {words} {rule}.",
         "{Words} {rule} (Article {article} of the {place} Rules).",
         "{Words} {rule}: this is in Article {article} of the {place} Rules.",
-        "By Article {article} of the {place} Rules, {words} {rule}.",
+        "{Words}: This {rule}, by Article {article} of the {place} Rules.",
+        "{Words}: Under Article {article} of the {place} Rules, it {rule}.",
+        "{Words}: Article {article} of the {place} Rules says that it {rule}.",
     ),
     "zh": (
         "《{place}规则》第{article}条规定，{words}{rule}。",
         "{words}{rule}（《{place}规则》第{article}条）。",
         "依照《{place}规则》第{article}条，{words}{rule}。",
         "{words}{rule}，见《{place}规则》第{article}条。",
-        "{words}的，{rule}，这是《{place}规则》第{article}条的规定。",
+        "{words}：{rule}，这是《{place}规则》第{article}条的规定。",
+        "{words}：《{place}规则》第{article}条规定{rule}。",
+        "{words}：依照《{place}规则》第{article}条，{rule}。",
     ),
 }
 SMALL_WORDS = (
