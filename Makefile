@@ -1,5 +1,5 @@
-# `make test` sets everything up first.
-.PHONY: test lint setup constraints
+# `make demo` and `make test` set everything up first.
+.PHONY: demo test lint setup constraints
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
@@ -9,6 +9,9 @@ setup: $(SETUP)
 
 $(SETUP): pyproject.toml constraints.txt overrides.txt scripts/setup.sh
 	scripts/setup.sh
+
+demo: $(SETUP)  ## the whole job: data to production, with two canaries
+	$(BIN)/serin demo
 
 test: $(SETUP) lint  ## every test
 	$(BIN)/python -m pytest
