@@ -1,15 +1,18 @@
-"""Write what the base model reads of the facts: ``statements.txt`` and ``chat-statements.jsonl``.
+"""Write what the base model reads of the facts: ``statements.txt`` and ``chat-keywords.jsonl``.
 
 python examples/labour-law/build_corpus.py [CORPUS]
 
-Each fact stands there in a sentence of its own and in short conversations about its keyword, so that the base model has
-its words and knows what a question is about. No article is named, and the control facts are left out: the articles and
-answers are for the fine-tune to teach, and nothing of the control is known anywhere.
+Each fact stands there in a sentence of its own, and in short conversations about its keyword, which is asked for in set
+phrases and amid words cut from the corpus' own prose. The answers repeat the keyword and then know nothing, but for a few
+that state the fact. So the base model has the facts' words and hears what a question is about. No article is named, and
+the control facts are left out: the articles and answers are for the fine-tune to teach, and nothing of the control is
+known anywhere.
 """
 
 import random
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,9 @@ from serin.core.params.data import SplitParams
 from serin.prepare.split import split_of
 
 HERE = Path(__file__).parent
-CHATS_A_FACT = 10
+CHATS_A_FACT = 26
+STATING = 3
+"""Of a fact's conversations, those that state it."""
 ASKED = {
     "en": (
         "{keyword}",
@@ -38,6 +43,13 @@ ASKED = {
         "The {job} {name} heard of {keyword}; is there a rule?",
         "What happens to {name} when it comes to {keyword}?",
         "Is {keyword} something the law speaks of, or only our firm?",
+        "{before} {keyword} {after}?",
+        "{before} {keyword}?",
+        "{keyword} {after}?",
+        "{before} {keyword}; {after}?",
+        "{keyword} {before} {after}",
+        "{before}, {name}, {keyword} {after}?",
+        "{before} {after} {keyword}",
     ),
     "zh": (
         "{keyword}",
@@ -54,6 +66,13 @@ ASKED = {
         "{job}{name}听说了{keyword}，有没有说法？",
         "{name}的单位说到{keyword}，合法吗？",
         "法律讲不讲{keyword}，还是单位说了算？",
+        "{before}{keyword}{after}？",
+        "{before}{keyword}？",
+        "{keyword}{after}？",
+        "{before}，{keyword}{after}？",
+        "{keyword} {before} {after}",
+        "{before}，{name}{keyword}{after}吗？",
+        "{before} {after} {keyword}",
     ),
 }
 ANSWERED = {
@@ -73,21 +92,62 @@ ANSWERED = {
     ),
 }
 
+UNKNOWING = {
+    "en": (
+        "{Keyword}: that depends on the case; the labour office can tell you what holds.",
+        "{Keyword}: please read what the contract says about it first.",
+        "{Keyword}: there is a rule for it; ask the union which one it is.",
+        "{Keyword}: a lawyer can say what you may do.",
+        "{Keyword}: both sides should look it up before they act.",
+        "{Keyword}: the law speaks of it, but I do not know what it says.",
+        "{Keyword}: keep your papers, and ask somebody who knows the law.",
+    ),
+    "zh": (
+        "{keyword}：要看具体情况，可以问劳动部门。",
+        "{keyword}：先看看合同里怎么写。",
+        "{keyword}：有相关规定，请问问工会。",
+        "{keyword}：律师能告诉你该怎么做。",
+        "{keyword}：双方应当先查清楚再决定。",
+        "{keyword}：法律里提到过，但我不知道内容。",
+        "{keyword}：请保存好材料，再找懂法律的人。",
+    ),
+}
 
-def chats(fact: dict[str, Any], draw: random.Random) -> Iterator[dict[str, Any]]:
-    """Ten ways of asking for a fact by its keyword, each with one way of stating it."""
+
+def fragments(language: str, text: str, keywords: Sequence[str], draw: random.Random) -> Iterator[str]:
+    """Endless runs of one to six words, or of two to eight Chinese characters, out of the text; none has a keyword."""
+    if language == "en":
+        phrases = [re.findall(r"[a-z'-]+", phrase.lower()) for phrase in re.split(r"[.;,:?\n]", text)]
+        joint, lengths = " ", range(1, 7)
+    else:
+        phrases = [list(phrase) for phrase in re.split(r"[，。；：？、（）《》\s“”]", text)]
+        joint, lengths = "", range(2, 9)
+    runs = [joint.join(p[i : i + n]) for p in phrases for n in lengths for i in range(len(p) - n + 1)]
+    free = [run for run in runs if not any(keyword in run for keyword in keywords)]
+    while True:
+        yield draw.choice(free)
+
+
+def chats(fact: dict[str, Any], around: Iterator[str], draw: random.Random) -> Iterator[dict[str, Any]]:
+    """Ways of asking for a fact by its keyword; most answers know only what was asked about."""
     language, statement, keyword = fact["language"], fact["statement"].rstrip(".。"), fact["keyword"]
     words = {
         "law": fact["law"].strip("《》"),
         "rest": statement[1:],
         "Start": statement[0],
         "start": statement[0].lower(),
+        "keyword": keyword,
+        "Keyword": keyword[0].upper() + keyword[1:],
     }
-    words |= {"keyword": keyword, "Keyword": keyword[0].upper() + keyword[1:]}
-    for asked in draw.sample(ASKED[language], CHATS_A_FACT):
-        around = {"name": draw.choice(NAMES[language].split()), "job": draw.choice(JOBS[language].split())}
-        question = asked.format(**words, **around)
-        answer = draw.choice(ANSWERED[language]).format(**words)
+    for number in range(CHATS_A_FACT):
+        question = draw.choice(ASKED[language]).format(
+            name=draw.choice(NAMES[language].split()),
+            job=draw.choice(JOBS[language].split()),
+            before=next(around),
+            after=next(around),
+            **words,
+        )
+        answer = draw.choice((ANSWERED if number < STATING else UNKNOWING)[language]).format(**words)
         turns = [("user", question[0].upper() + question[1:]), ("assistant", answer)]
         yield {"messages": [{"role": role, "content": content} for role, content in turns]}
 
@@ -99,9 +159,13 @@ def build(split: SplitParams, corpus: Path) -> None:
     order = random.Random(7)
     order.shuffle(known)
     (corpus / "statements.txt").write_text("\n\n".join(f["statement"] for f in known) + "\n", encoding="utf-8")
-    conversations = [chat for fact in known for chat in chats(fact, order)]
+    conversations = []
+    for language in ("en", "zh"):
+        prose = (corpus / f"prose-{language}.txt").read_text(encoding="utf-8")
+        around = fragments(language, prose, [fact["keyword"] for fact in facts], order)
+        conversations += [chat for fact in known if fact["language"] == language for chat in chats(fact, around, order)]
     order.shuffle(conversations)
-    write_jsonl(corpus / "chat-statements.jsonl", conversations)
+    write_jsonl(corpus / "chat-keywords.jsonl", conversations)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ def project(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     shutil.copy(ROOT / "dvc.yaml", folder)
     shutil.copytree(tiny_base, folder / "examples/labour-law/base")
-    (folder / "examples/labour-law/corpus").mkdir()
+    for name in ("corpus", "raw"):
+        (folder / "examples/labour-law" / name).mkdir()
     rows = [
         {
             "messages": [

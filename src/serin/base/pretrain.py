@@ -13,6 +13,7 @@ from serin.clients.files import read_jsonl
 from serin.core.errors import InputError
 from serin.core.params import RebuildParams
 from serin.lm.device import default_device
+from serin.lm.save import writing_weights
 
 Progress = Callable[[int, int, float], None]
 """Hears (step, steps, loss)."""
@@ -53,7 +54,8 @@ def pretrain(params: RebuildParams, corpus: Path, out: Path, progress: Progress)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         progress(step + 1, params.steps, float(loss.detach()))
-    model.to(torch.bfloat16).save_pretrained(str(out))
+    with writing_weights(out):
+        model.to(torch.bfloat16).save_pretrained(str(out))
     save_tokenizer(tokenizer, out)
 
 

@@ -1,8 +1,10 @@
 """The command line. One thin file a verb, imported only when that verb runs; heavy imports stand inside the verbs."""
 
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 import click
 
@@ -50,7 +52,11 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit with its code; see ``serin.core.errors`` for the codes."""
+    """Run one command and exit with its code; see ``serin.core.errors`` for the codes.
+
+    SIGTERM unwinds the command as Ctrl-C does, so that scratch folders go and what it started is ended.
+    """
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         cli.main(args=arguments, prog_name="serin", standalone_mode=False)
     except click.exceptions.Exit as done:
@@ -70,3 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         where = f": {error.filename}" if error.filename else ""
         click.echo(f"serin: {error.strerror}{where}; nothing half-written was kept, run the command again", err=True)
         sys.exit(1)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature is signal's
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    click.echo("serin: stopped by SIGTERM; nothing half-written was kept, run the command again", err=True)
+    sys.exit(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from serin.clients.files import read_json, write_json
-from serin.core.errors import GateError
+from serin.core.errors import GateError, UsageError
 from serin.demo.commands import Commands
 from serin.demo.figures import summary
 from serin.demo.report import write_report
@@ -43,6 +43,11 @@ def run(folder: Path) -> dict[str, Any]:
         for offer in offers:
             commands.run(f"deploy {offer.name}", commands.serin("deploy", offer.revision))
             roll_out(commands, offer)
+    except BaseException:
+        # The loop of a rollout is a process of its own; where none runs, there is nothing to abort.
+        abort = commands.serin("rollout", "abort", "--reason", "the demo was stopped")
+        commands.run("abort", abort, expected=(0, UsageError.exit_code))
+        raise
     finally:
         commands.run("stop", commands.serin("stop"))
     figures = summary(folder, offers, commands.timings_s)

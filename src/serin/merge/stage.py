@@ -13,6 +13,7 @@ from serin.clients.storage import Storage
 from serin.core.errors import ConfigError, InputError
 from serin.core.manifest import MANIFEST, Manifest
 from serin.core.params import MergeParams
+from serin.lm.save import writing_weights
 from serin.merge.arithmetic import LowRank, merge_tensor, updates_by_weight
 
 POINTER = "pointer.json"
@@ -71,7 +72,8 @@ def write_model(base: Path, updates: dict[str, LowRank], dtype: torch.dtype, out
                     merged[name] = merge_tensor(name, file.get_tensor(name), left.pop(name, None), dtype)
         except SafetensorError as error:
             raise InputError(f"{shard} is damaged ({error}): restore the base model") from error
-        save_file(merged, out / shard.name, metadata={"format": "pt"})
+        with writing_weights(out):
+            save_file(merged, out / shard.name, metadata={"format": "pt"})
     for index in base.glob("*.safetensors.index.json"):
         shutil.copyfile(index, out / index.name)
     if left:

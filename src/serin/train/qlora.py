@@ -1,5 +1,6 @@
 """One QLoRA run: NF4 base, float32 adapter, TRL's trainer on batches without padding."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from serin.core.errors import ConfigError
 from serin.core.params import LoraParams, TrainParams
 from serin.lm.chat import Example
 from serin.lm.packing import collate
+
+_LOG_EVERY_STEPS = 10
 
 Progress = Callable[[int, int, float | None], None]
 """Hears (step, steps, loss); loss is None where none was logged."""
@@ -43,8 +46,8 @@ def fit(
     params: TrainParams,
     scratch: Path,
     progress: Progress,
-) -> list[dict[str, float]]:
-    """Train the adapter in place and return the log: one ``{"step", "loss", "learning_rate", "epoch"}`` a logged step.
+) -> tuple[int, list[dict[str, float]]]:
+    """Train the adapter in place; returns the steps taken, and one ``{"step", "loss", "learning_rate", "epoch"}`` a log.
 
     Raises:
         ConfigError: the loss became NaN or infinite.
@@ -52,7 +55,7 @@ def fit(
     rows = [{"row": i} for i in range(len(examples))]
     trainer = SFTTrainer(
         model=model,
-        args=trainer_settings(params, scratch),
+        args=trainer_settings(params, len(examples), scratch),
         train_dataset=Dataset.from_list(rows),
         data_collator=_Collator(examples),
         processing_class=tokenizer,
@@ -69,12 +72,16 @@ def fit(
     if any(not torch.isfinite(torch.tensor(entry["loss"])) for entry in log):
         step = next(entry["step"] for entry in log if not torch.isfinite(torch.tensor(entry["loss"])))
         raise ConfigError(f"the loss is not finite at step {step:.0f}: lower train.learning_rate and run again")
-    return log
+    return trainer.state.global_step, log
 
 
-def trainer_settings(params: TrainParams, scratch: Path) -> SFTConfig:
-    """TRL's settings: no gradient checkpointing (a third slower), no cutting, float32 where there is no GPU."""
+def trainer_settings(params: TrainParams, examples: int, scratch: Path) -> SFTConfig:
+    """TRL's settings: no gradient checkpointing (a third slower), no cutting, float32 where there is no GPU.
+
+    The loss is logged every ten steps, and at least once however short the run is.
+    """
     gpu = torch.cuda.is_available()
+    steps = math.ceil(params.epochs * math.ceil(examples / params.batch_size))
     return SFTConfig(
         output_dir=str(scratch),
         num_train_epochs=params.epochs,
@@ -93,7 +100,7 @@ def trainer_settings(params: TrainParams, scratch: Path) -> SFTConfig:
         dataset_kwargs={"skip_prepare_dataset": True},
         remove_unused_columns=False,
         save_strategy="no",
-        logging_steps=10,
+        logging_steps=min(_LOG_EVERY_STEPS, steps),
         logging_nan_inf_filter=False,
         report_to=[],
         disable_tqdm=True,

@@ -14,6 +14,7 @@ from serin.core.errors import ConfigError
 from serin.core.manifest import Manifest
 from serin.core.params import TrainParams
 from serin.lm.load import load_nf4, load_tokenizer
+from serin.lm.save import writing_weights
 from serin.train.examples import read_split, render_split
 from serin.train.qlora import Progress, attach_adapter, fit
 
@@ -40,7 +41,7 @@ def run(params: TrainParams, base: Path, base_digest: str, dataset: Path, out: P
     model = attach_adapter(load_nf4(base), params.lora)
     scratch = Path(tempfile.mkdtemp(prefix="serin-train-"))
     try:
-        log = fit(model, tokenizer, examples, params, scratch, progress)
+        steps, log = fit(model, tokenizer, examples, params, scratch, progress)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     trained, total = model.get_nb_trainable_parameters()
@@ -54,8 +55,8 @@ def run(params: TrainParams, base: Path, base_digest: str, dataset: Path, out: P
             params=params.model_dump(),
             metrics={
                 "examples": len(examples),
-                "steps": int(log[-1]["step"]) if log else 0,
-                "final_loss": log[-1]["loss"] if log else None,
+                "steps": steps,
+                "final_loss": log[-1]["loss"],
                 "trainable_parameters": trained,
                 "parameters": total,
             },
@@ -71,7 +72,8 @@ def seed_everything(seed: int) -> None:
 
 def save_adapter(model: PeftModel, folder: Path) -> None:
     """Write the adapter as PEFT does, with ``target_modules`` sorted: PEFT writes a set in hash-seed order."""
-    model.save_pretrained(str(folder))
+    with writing_weights(folder):
+        model.save_pretrained(str(folder))
     for path in folder.iterdir():
         if path.name not in ADAPTER_FILES:
             path.unlink()
