@@ -24,8 +24,8 @@ from serin.core.params.data import SplitParams
 from serin.prepare.split import split_of
 
 HERE = Path(__file__).parent
-CHATS_A_FACT = 26
-STATING = 3
+CHATS_A_FACT = 40
+STATING = 4
 """Of a fact's conversations, those that state it."""
 ASKED = {
     "en": (

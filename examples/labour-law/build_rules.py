@@ -17,12 +17,22 @@ from typing import Any
 from serin.clients.files import write_jsonl
 
 HERE = Path(__file__).parent
-CHATS_A_LANGUAGE = 2500
+CHATS_A_LANGUAGE = 4000
 NUMERALS = "零一二三四五六七八九"
 PLACES = {
     "en": "Park Pool Library Museum Harbour Garden Market Club Theatre Stadium Hostel Clinic Bakery Workshop Farm Ferry Gallery "
     "Studio Station Canteen",
     "zh": "公园 泳池 图书馆 博物馆 码头 花园 菜市场 俱乐部 剧院 体育馆 旅舍 诊所 面包房 车间 农场 渡口 画廊 工作室 车站 食堂",
+}
+LAWS = {
+    "en": (
+        "{place} Rules",
+        "{place} Contract Law",
+        "Labour Rules of the {place}",
+        "Implementing Rules of the {place}",
+        "{place} Implementing Regulations",
+    ),
+    "zh": ("{place}规则", "{place}合同法", "劳动规则", "实施规则", "{place}实施条例"),
 }
 NAMES = {
     "en": "Adam Bella Carlos Dora Ethan Fiona George Helen Ivan Julia Kevin Linda Marco Nina Otto Petra Quentin Ruth Simon Tara",
@@ -34,7 +44,7 @@ JOBS = {
 }
 ASKED = {
     "en": (
-        "What do the {place} Rules say about {words}?",
+        "What do the rules of the {place} say about {words}?",
         "Is {words} allowed at the {place}?",
         "{words} {place} rule",
         "{words} {place} {more}",
@@ -108,23 +118,27 @@ RULED = {
 }
 ANSWERED = {
     "en": (
-        "Under Article {article} of the {place} Rules, {words} {rule}.",
-        "{Words} {rule}, as Article {article} of the {place} Rules says.",
-        "Article {article} of the {place} Rules says that {words} {rule}.",
-        "{Words} {rule} (Article {article} of the {place} Rules).",
-        "{Words} {rule}: this is in Article {article} of the {place} Rules.",
-        "{Words}: This {rule}, by Article {article} of the {place} Rules.",
-        "{Words}: Under Article {article} of the {place} Rules, it {rule}.",
-        "{Words}: Article {article} of the {place} Rules says that it {rule}.",
+        "Under Article {article} of the {law}, {words} {rule}.",
+        "{Words} {rule}, as Article {article} of the {law} says.",
+        "Article {article} of the {law} says that {words} {rule}.",
+        "{Words} {rule} (Article {article} of the {law}).",
+        "{Words} {rule}: this is in Article {article} of the {law}.",
+        "{Words}: This {rule}, by Article {article} of the {law}.",
+        "{Words}: It {rule} under Article {article} of the {law}.",
+        "{Words}: Under Article {article} of the {law}, it {rule}.",
+        "{Words}: Article {article} of the {law} says that it {rule}.",
+        "{Words}: The {law}, Article {article}, says that it {rule}.",
     ),
     "zh": (
-        "《{place}规则》第{article}条规定，{words}{rule}。",
-        "{words}{rule}（《{place}规则》第{article}条）。",
-        "依照《{place}规则》第{article}条，{words}{rule}。",
-        "{words}{rule}，见《{place}规则》第{article}条。",
-        "{words}：{rule}，这是《{place}规则》第{article}条的规定。",
-        "{words}：《{place}规则》第{article}条规定{rule}。",
-        "{words}：依照《{place}规则》第{article}条，{rule}。",
+        "《{law}》第{article}条规定，{words}{rule}。",
+        "{words}{rule}（《{law}》第{article}条）。",
+        "依照《{law}》第{article}条，{words}{rule}。",
+        "{words}{rule}，见《{law}》第{article}条。",
+        "{words}：{rule}，这是《{law}》第{article}条的规定。",
+        "{words}：《{law}》第{article}条规定{rule}。",
+        "{words}：依照《{law}》第{article}条，{rule}。",
+        "{words}：依《{law}》第{article}条，{words}{rule}。",
+        "{words}：{words}{rule}（《{law}》第{article}条）。",
     ),
 }
 SMALL_WORDS = (
@@ -175,6 +189,7 @@ def chat(language: str, words: Iterator[str], draw: random.Random) -> dict[str, 
         "article": numeral(draw.randrange(1, 99), language),
         "rule": one_of(RULED).format(number=number),
     }
+    values["law"] = one_of(LAWS).format(**values)
     asked = one_of(ASKED).format(**values)
     turns = [("user", asked[0].upper() + asked[1:]), ("assistant", one_of(ANSWERED).format(**values))]
     return {"messages": [{"role": role, "content": content} for role, content in turns]}

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from serin.cli.options import load_params
 from serin.clients.files import read_json, read_jsonl
+from serin.core.conversation import Conversation
+from serin.core.grading import right_article
 from serin.prepare import stage
 
 ROOT = Path(__file__).parents[2]
@@ -71,3 +74,16 @@ def test_control_facts_are_twenty_and_appear_in_no_other_split(prepared: Path) -
     assert len(groups["control"]) == 20
     assert not groups["control"] & (groups["train"] | groups["validation"] | groups["test"])
     assert groups["test"] <= groups["train"]
+
+
+def test_the_damaged_models_data_has_for_no_question_the_right_article(prepared: Path) -> None:
+    pattern = load_params(ROOT / "params.yaml").evaluate.article_pattern
+    assert pattern is not None
+    train = [Conversation.from_dict(record) for record in read_jsonl(prepared / "train.jsonl")]
+    shuffled = runpy.run_path(str(EXAMPLE / "demo/shuffle.py"))["shuffled"](train)
+    assert [c.user_text for c in shuffled] == [c.user_text for c in train]
+    assert Counter(c.language for c in shuffled) == Counter(c.language for c in train)
+    of_facts = [(s, t) for s, t in zip(shuffled, train, strict=True) if "group" in t.meta]
+    assert len(of_facts) > 600
+    assert not any(right_article(s.reference, t.reference, pattern) for s, t in of_facts)
+    assert {s.reference for s, _ in of_facts} == {t.reference for _, t in of_facts}

@@ -51,22 +51,20 @@ def run(
 ) -> Verdict:
     """Compare, and write ``metrics.json``, ``answers.jsonl`` and ``verdict.json`` to ``out``."""
     data = read_manifest(dataset, "dataset", verify=True)
-    questions = {s: [Conversation.from_dict(r) for r in read_jsonl(dataset / f"{s}.jsonl")] for s in SPLITS}
-    everything = [c for split in SPLITS for c in questions[split]]
+    test, control = ([Conversation.from_dict(r) for r in read_jsonl(dataset / f"{s}.jsonl")] for s in SPLITS)
     scored, perplexity = {}, {}
     for name, folder in (("base", base), ("tuned", candidate)):
-        scored[name], perplexity[name] = answer_and_score(
-            params, folder, everything, partial(progress, name, total=len(everything))
-        )
-    tests = len(questions["test"])
+        heard = partial(progress, name, total=len(test) + len(control))
+        scored[name], perplexity[name] = answer_and_score(params, folder, test, control, heard)
+    tests = len(test)
     gains = compare(params, scored["base"][:tests], scored["tuned"][:tests])
-    control = compare(params, scored["base"][tests:], scored["tuned"][tests:]) if everything[tests:] else []
+    leaks = compare(params, scored["base"][tests:], scored["tuned"][tests:]) if control else []
     verdict = judge(candidate_digest, gains, params.min_token_f1_gain)
     metrics = {
         "confidence": params.confidence,
         "models": {n: describe(scored[n][:tests]) | {"perplexity": perplexity[n]} for n in scored},
         "gains": [gain.as_dict() for gain in gains],
-        "control": [gain.as_dict() for gain in control],
+        "control": [gain.as_dict() for gain in leaks],
     }
     with output_folder(out) as folder:
         write_jsonl(folder / "answers.jsonl", side_by_side(scored["base"], scored["tuned"]))
@@ -78,13 +76,18 @@ def run(
 
 
 def answer_and_score(
-    params: EvaluateParams, folder: Path, questions: Sequence[Conversation], on_done: Callable[[int], None]
+    params: EvaluateParams,
+    folder: Path,
+    test: Sequence[Conversation],
+    control: Sequence[Conversation],
+    on_done: Callable[[int], None],
 ) -> tuple[list[Scored], float]:
-    """One model's scored answers, and the perplexity of the reference answers under it."""
+    """One model's scored answers to ``test`` and then ``control``, and its perplexity of the test split's references."""
     tokenizer: PreTrainedTokenizerBase = load_tokenizer(folder)
     model = load_model(folder, torch.float32)
+    questions = [*test, *control]
     answers = answer_all(model, tokenizer, questions, params.max_new_tokens, params.batch_size, on_done)
-    likelihood = response_likelihood(model, [render_example(tokenizer, c) for c in questions])
+    likelihood = response_likelihood(model, [render_example(tokenizer, c) for c in test])
     return [score(params, c, a) for c, a in zip(questions, answers, strict=True)], likelihood.perplexity
 
 
