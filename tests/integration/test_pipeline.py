@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from serin.clients.files import write_jsonl
+from serin.core.params import Params
 
 pytestmark = pytest.mark.timeout(420)
 ROOT = Path(__file__).parents[2]
@@ -64,7 +65,7 @@ def project(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for asked in ("How long is rule", "Tell me about the garden's rule", "Does anything end", "My neighbour names")
     ]
     write_jsonl(folder / "examples/labour-law/raw/rows.jsonl", rows)
-    params = {
+    params = {section: {} for section in Params.model_fields} | {  # DVC wants every section that dvc.yaml names
         "prepare": {"sources": ["examples/labour-law/raw"], "split": {"test": 0.4, "validation": 0.0}},
         "train": {"epochs": 1, "lora": {"r": 2, "alpha": 2}},
         "merge": {"name": "tiny"},
