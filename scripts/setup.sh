@@ -41,8 +41,9 @@ else
     fi
 fi
 
+echo "serin: setting up .venv with the $serve builds; this takes one to five minutes." >&2
 # Bytecode is compiled here, once: vLLM and Ray import half a minute of sources in every process otherwise, also where
 # PYTHONDONTWRITEBYTECODE is set.
-.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python \
+.venv/bin/uv pip install --compile-bytecode --python .venv/bin/python \
     --constraint constraints.txt --override overrides.txt --editable ".[train,report,$serve,dev]"
 touch .venv/.complete

@@ -1,5 +1,6 @@
 """``serin rollout``: start, status, promote, abort."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from serin.cli.options import load_params, params_option
 if TYPE_CHECKING:
     from serin.rollout.policy import RolloutState
     from serin.rollout.store import RolloutStore
+
+_SHOWN_EVERY_S = 5.0
 
 rollouts_option = click.option(
     "--rollouts", type=click.Path(path_type=Path), default=Path(".serin/rollouts"), show_default=True
@@ -31,8 +34,6 @@ def command() -> None:
 def start(revision: str, wait: bool, params_path: Path, rollouts: Path, state: Path) -> None:
     """Offer a deployed REVISION to a share of the users, and raise that share while the evidence allows."""
     params = load_params(params_path).rollout
-
-    import time
 
     from serin.clients.serving_state import ServingState
     from serin.rollout.policy import least_units
@@ -116,9 +117,25 @@ def _follow(store: "RolloutStore") -> None:
     from serin.core.errors import GateError
     from serin.rollout.start import follow
 
-    decided = follow(store, lambda state: click.echo(_line(state)))
+    decided = follow(store, _Told())
     if decided.decision == "aborted":
         raise GateError(f"rollout {decided.id} was aborted: {decided.reason}; all users are with {decided.stable}")
+
+
+class _Told:
+    """Shows a rollout's state at every change of weight, and every few seconds between, with the time left."""
+
+    def __init__(self) -> None:
+        self.weight: float | None = None
+        self.last = 0.0
+
+    def __call__(self, state: "RolloutState") -> None:
+        now = time.time()
+        if state.decision == "running" and state.weight == self.weight and now - self.last < _SHOWN_EVERY_S:
+            return
+        self.weight, self.last = state.weight, now
+        left = max(0.0, state.started_t + state.params.max_time_s - now)
+        click.echo(_line(state) + (f", at most {left:.0f} s left" if state.decision == "running" else ""))
 
 
 def _line(state: "RolloutState") -> str:

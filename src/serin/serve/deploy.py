@@ -121,7 +121,7 @@ def _wait_until_ready(params: ServeParams, state: ServingState, revision: str, t
             raise ServingError(f"{revision} was not ready after {now - started:.0f} s: see {state.logs_folder}")
         if now - said >= _SAY_EVERY_S:
             said = now
-            tell(
-                f"{revision[:24]}… is {entry.state}{', ' + entry.message if entry.message else ''} ({now - started:.0f} s)"
-            )
+            message = f", {entry.message}" if entry.message else ""
+            left = _START_TRIES * params.start_timeout_s - (now - started)
+            tell(f"{revision[:24]}… is {entry.state}{message} ({now - started:.0f} s, at most {left:.0f} s left)")
         time.sleep(_POLL_S)
