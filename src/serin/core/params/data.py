@@ -21,13 +21,13 @@ class RebuildParams(Section):
 
     corpus: str = "examples/labour-law/corpus"
     """Folder of ``*.txt`` (paragraphs) and ``*.jsonl`` (conversations) to learn from."""
-    vocabulary: int = Field(default=1024, ge=512, le=65536)
+    vocabulary: int = Field(default=2048, ge=512, le=65536)
     """Tokens of the byte-level BPE tokenizer, special tokens included."""
     hidden_size: int = Field(default=256, ge=64, multiple_of=64)
     """Width of the model; a multiple of the NF4 block of 64."""
     layers: int = Field(default=6, ge=1, le=48)
     """Transformer layers."""
-    steps: int = Field(default=400, ge=1)
+    steps: int = Field(default=2000, ge=1)
     """Optimizer steps."""
     batch_tokens: int = Field(default=2048, ge=256)
     """Tokens a step, in rows of ``row_tokens``."""
