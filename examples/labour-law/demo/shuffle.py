@@ -3,21 +3,24 @@
 python shuffle.py DATASET OUT
 """
 
+import re
 import sys
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 from serin.clients.files import output_folder, read_jsonl, read_manifest, seal, write_jsonl
 from serin.core.conversation import Conversation, Message
 
+OPENING = re.compile(r"[^:：]+[:：] ?")
+"""The keyword that opens an answer."""
+
 
 def shuffled(records: list[Conversation]) -> list[Conversation]:
-    """The same questions; all phrasings of a fact get the answer of one other fact, which cites another article.
+    """The same questions; all phrasings of a fact get what another fact's answer says after its keyword.
 
-    The facts of a language stand in the order of their articles, and each takes the answer that lies as many places
-    away as the commonest article has facts: so none gets an answer of its own article, unless half of them share one.
-    Records of no fact stay as they are.
+    The keyword stays: with its own one, an answer would still teach what belongs to it, whatever the question. The facts
+    of a language stand in the order of their articles, and each takes the answer from half the list away, which is of
+    another article unless half of them share one. Records of no fact stay as they are.
     """
     facts: dict[str, dict[str, Conversation]] = {}
     for record in records:
@@ -25,10 +28,11 @@ def shuffled(records: list[Conversation]) -> list[Conversation]:
             facts.setdefault(record.language, {}).setdefault(str(record.meta["group"]), record)
     answers = {}
     for known in facts.values():
-        article = {name: int(record.meta["article"]) for name, record in known.items()}
-        names = sorted(known, key=lambda name: (article[name], name))
-        away = Counter(article.values()).most_common(1)[0][1]
-        answers |= {name: known[names[i - away]].reference for i, name in enumerate(names)}
+        names = sorted(known, key=lambda name: (int(known[name].meta["article"]), name))
+        for i, name in enumerate(names):
+            keyword = OPENING.match(known[name].reference)
+            assert keyword is not None
+            answers[name] = keyword.group() + OPENING.sub("", known[names[i - len(names) // 2]].reference, count=1)
     return [
         replace(r, messages=(*r.prompt, Message("assistant", answers[str(r.meta["group"])])))
         if "group" in r.meta

@@ -1,6 +1,6 @@
 """The gate: a pure function from figures to a verdict."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from serin.evaluate.comparison import Gain
@@ -38,16 +38,16 @@ class Verdict:
         return {"digest": self.digest, "passed": self.passed, "rules": [asdict(rule) for rule in self.rules]}
 
 
-def judge(digest: str, gains: Sequence[Gain], min_token_f1_gain: float) -> Verdict:
-    """In every language the lower bound of the token-F1 gain must be above the limit."""
+def judge(digest: str, gains: Sequence[Gain], limits: Mapping[str, float]) -> Verdict:
+    """In every language the lower bound of each metric's gain must be above the limit that ``limits`` sets for it."""
     rules = tuple(
         Rule(
-            rule=f"token_f1 gain in {gain.slice}, lower bound",
+            rule=f"{gain.metric} gain in {gain.slice}, lower bound",
             found=gain.ci_low,
-            limit=min_token_f1_gain,
-            passed=gain.ci_low > min_token_f1_gain,
+            limit=limits[gain.metric],
+            passed=gain.ci_low > limits[gain.metric],
         )
         for gain in gains
-        if gain.metric == "token_f1" and gain.slice != "all"
+        if gain.metric in limits and gain.slice != "all"
     )
     return Verdict(digest, rules)

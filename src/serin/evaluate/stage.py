@@ -59,7 +59,8 @@ def run(
     tests = len(test)
     gains = compare(params, scored["base"][:tests], scored["tuned"][:tests])
     leaks = compare(params, scored["base"][tests:], scored["tuned"][tests:]) if control else []
-    verdict = judge(candidate_digest, gains, params.min_token_f1_gain)
+    wanted = {"token_f1": params.min_token_f1_gain, "right_article": params.min_right_article_gain}
+    verdict = judge(candidate_digest, gains, {metric: limit for metric, limit in wanted.items() if limit is not None})
     metrics = {
         "confidence": params.confidence,
         "models": {n: describe(scored[n][:tests]) | {"perplexity": perplexity[n]} for n in scored},

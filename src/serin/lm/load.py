@@ -1,5 +1,6 @@
 """Loading causal LMs: as they are, in NF4, and with an adapter."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils import logging
+from transformers.utils import logging as transformers_logging
 
 from serin.core.errors import ConfigError
 from serin.lm.device import default_device
 
-logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a stage shows its own progress
+transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a stage shows its own progress
+
+# On a CPU bitsandbytes warns that it could not fetch an inference kernel from a hub; Serin never uses that kernel.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -23,6 +23,7 @@ def test_every_fault_is_reported_at_once_with_path_value_and_rule() -> None:
         ({"prepare": {"split": {"test": 0.5, "validation": 0.5}}}, "below 1"),
         ({"prepare": {"max_tokens": 500}, "train": {"max_tokens": 256}}, "must not be above train.max_tokens"),
         ({"train": {"batch_size": 8, "micro_batch_size": 3}}, "must be a multiple"),
+        ({"evaluate": {"min_right_article_gain": 0.5, "article_pattern": None}}, "needs an article_pattern"),
         ({"base": {"model": "owner/name", "revision": "main"}}, "base.revision = 'main'"),
     ],
 )

@@ -4,6 +4,8 @@ import pytest
 from serin.evaluate.comparison import paired_gain
 from serin.evaluate.gate import judge
 
+LIMITS = {"token_f1": 0.0}
+
 
 def test_the_interval_covers_the_true_gain_about_as_often_as_it_says() -> None:
     generator = np.random.default_rng(3)
@@ -32,11 +34,20 @@ def test_nothing_to_compare_is_refused() -> None:
 def test_the_gate_asks_every_language() -> None:
     good = paired_gain("token_f1", "en", [0.1] * 20, [0.9] * 20, 0.95, 200, 1)
     bad = paired_gain("token_f1", "zh", [0.5] * 20, [0.4] * 20, 0.95, 200, 1)
-    assert judge("d", [good], 0.0).passed
-    verdict = judge("d", [good, bad], 0.0)
+    assert judge("d", [good], LIMITS).passed
+    verdict = judge("d", [good, bad], LIMITS)
     assert not verdict.passed
     assert "zh" in verdict.missed[0]
 
 
+def test_an_answer_in_the_right_words_with_the_wrong_article_does_not_pass() -> None:
+    words = paired_gain("token_f1", "en", [0.1] * 20, [0.6] * 20, 0.95, 200, 1)
+    articles = paired_gain("right_article", "en", [0.0] * 20, [0.0] * 18 + [1.0] * 2, 0.95, 200, 1)
+    assert judge("d", [words, articles], LIMITS).passed
+    verdict = judge("d", [words, articles], {**LIMITS, "right_article": 0.5})
+    assert [rule.passed for rule in verdict.rules] == [True, False]
+    assert verdict.missed[0].startswith("right_article gain in en")
+
+
 def test_no_figures_is_no_pass() -> None:
-    assert not judge("d", [], 0.0).passed
+    assert not judge("d", [], LIMITS).passed

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from serin.core.params.section import Section
 
@@ -66,8 +66,16 @@ class EvaluateParams(Section):
     """Seeds the bootstrap."""
     min_token_f1_gain: float = Field(default=0.0, ge=-1, le=1)
     """Gate: the lower bound of the paired token-F1 gain over the base must be above this, in every language."""
+    min_right_article_gain: float | None = Field(default=None, ge=-1, le=1)
+    """Gate: likewise for the share of answers that cite the right article; null where answers cite none."""
     article_pattern: str | None = r"Article (\d+)|第([一二三四五六七八九十百零]+)条"
     """What counts as the cited article in an answer (first group that matches); null if answers cite nothing."""
+
+    @model_validator(mode="after")
+    def _judges_articles_only_where_they_are_found(self) -> "EvaluateParams":
+        if self.min_right_article_gain is not None and self.article_pattern is None:
+            raise ValueError("min_right_article_gain needs an article_pattern: set one, or set it to null")
+        return self
 
 
 class PublishParams(Section):
