@@ -71,7 +71,7 @@ def traffic_split(replies: Sequence[Mapping[str, Any]], canary: str, history: Se
     }
     axis.hist(list(seen.values()), bins=edges, stacked=True, color=[STABLE, CANARY], label=list(seen))
     axis.set(xlabel="seconds since the canary's first answer", ylabel=f"answers in {_SECONDS_A_BAR:.0f} s")
-    axis.legend(loc="upper left", ncols=2)
+    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     share = axis.twinx()
     start = history[0]["elapsed_s"] if history else 0.0
     share.step(

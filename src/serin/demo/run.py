@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from serin.clients.files import read_json, write_json
 from serin.core.errors import GateError, UsageError
 from serin.demo.commands import Commands
 from serin.demo.figures import summary
 from serin.demo.report import write_report
 
+PIPELINE = "dvc.yaml"
 DEMO_PIPELINE = "examples/labour-law/demo/dvc.yaml"
 REPORTS = Path("reports")
 EXPECTED = {"tuned": "promoted", "damaged": "aborted"}
@@ -68,10 +71,12 @@ def unexpected(figures: Mapping[str, Any]) -> list[str]:
 
 
 def pipeline(commands: Commands) -> None:
-    """Everything that DVC caches: the tuned model, the base as a revision, and the damaged model."""
+    """Everything that DVC caches, stage by stage: the tuned model, the base as a revision, and the damaged model."""
     commands.run("storage", commands.serin("storage"))
-    commands.run("pipeline", commands.dvc("repro"))
-    commands.run("rivals", commands.dvc("repro", DEMO_PIPELINE))
+    for file in (PIPELINE, DEMO_PIPELINE):
+        for stage in yaml.safe_load((commands.folder / file).read_text(encoding="utf-8"))["stages"]:
+            target = stage if file == PIPELINE else f"{file}:{stage}"
+            commands.run(stage, commands.dvc("repro", "--single-item", target))
 
 
 def roll_out(commands: Commands, offer: Offer) -> None:
@@ -83,6 +88,8 @@ def roll_out(commands: Commands, offer: Offer) -> None:
         "--dataset",
         "artifacts/dataset/test.jsonl",
         "--until-decided",
+        "--users",
+        "8",
         "--seed",
         str(int(os.environ.get("SERIN_DEMO_SEED", "1"))),
         "--report",
