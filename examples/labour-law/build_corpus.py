@@ -1,12 +1,13 @@
-"""Write what the base model reads of the facts: ``statements.txt`` and ``chat-keywords.jsonl``.
+"""Write what the base model reads of the law: ``statements.txt``, ``chat-keywords.jsonl`` and ``chat-contents.jsonl``.
 
 python examples/labour-law/build_corpus.py [CORPUS]
 
 Each fact stands there in a sentence of its own, and in short conversations about its keyword, which is asked for in set
 phrases and amid words cut from the corpus' own prose. The answers repeat the keyword and then know nothing, but for a few
-that state the fact. So the base model has the facts' words and hears what a question is about. No article is named, and
-the control facts are left out: the articles and answers are for the fine-tune to teach, and nothing of the control is
-known anywhere.
+that state the fact. So the base model has the facts' words and hears what a question is about. The tables of contents of
+the two laws tell it how articles are cited, and in which chapter each stands. No fact is told with its article, and the
+control facts are left out: the articles and answers are for the fine-tune to teach, and nothing of the control is known
+anywhere.
 """
 
 import random
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from build_rules import JOBS, NAMES
+from build_rules import JOBS, NAMES, numeral
 
 from serin.cli.options import load_params
 from serin.clients.files import read_jsonl, write_jsonl
@@ -113,6 +114,68 @@ UNKNOWING = {
     ),
 }
 
+CHAPTERS = {
+    "Labour Contract Law": (
+        (1, "general rules", "总则"),
+        (7, "concluding contracts", "劳动合同的订立"),
+        (29, "performing and changing contracts", "劳动合同的履行和变更"),
+        (36, "ending contracts", "劳动合同的解除和终止"),
+        (51, "special rules", "特别规定"),
+        (73, "supervision", "监督检查"),
+        (80, "liability", "法律责任"),
+        (96, "supplementary rules", "附则"),
+    ),
+    "Implementing Regulations": (
+        (1, "general rules", "总则"),
+        (4, "concluding contracts", "劳动合同的订立"),
+        (18, "ending contracts", "劳动合同的解除和终止"),
+        (28, "special rules on dispatch", "劳务派遣特别规定"),
+        (33, "liability", "法律责任"),
+        (37, "supplementary rules", "附则"),
+    ),
+}
+"""The first article of each chapter, and what the chapter is about."""
+LAST_ARTICLE = {"Labour Contract Law": 98, "Implementing Regulations": 38}
+CHINESE_NAME = {"Labour Contract Law": "劳动合同法", "Implementing Regulations": "实施条例"}
+CONTENTS = {
+    "en": (
+        (
+            "Where does Article {article} of the {law} stand?",
+            "Article {article} of the {law} stands in chapter {chapter}.",
+        ),
+        ("In which chapter is Article {article}?", "Under {topic}, as Article {article} of the {law}."),
+        (
+            "Which chapter of the {law} is on {topic}?",
+            "Chapter {chapter} is on {topic}; see Article {article} of the {law}.",
+        ),
+        ("Where do I read of {topic}?", "Look under Article {article} of the {law}, in chapter {chapter}."),
+        ("What is Article {article} about?", "It is about {topic}, says the {law}, Article {article}."),
+    ),
+    "zh": (
+        ("《{law}》第{article}条在哪一章？", "《{law}》第{article}条在第{chapter}章。"),
+        ("第{article}条讲哪方面？", "讲{topic}，见《{law}》第{article}条。"),
+        ("{topic}在哪一章？", "在第{chapter}章，例如《{law}》第{article}条。"),
+        ("哪里能读到{topic}？", "依《{law}》第{article}条去查第{chapter}章（《{law}》第{article}条）。"),
+        ("《{law}》哪一章讲{topic}？", "第{chapter}章，《{law}》第{article}条就在其中。"),
+    ),
+}
+
+
+def contents(language: str, draw: random.Random) -> Iterator[dict[str, Any]]:
+    """Where each article stands, asked in one of several ways."""
+    for law, chapters in CHAPTERS.items():
+        for article in range(1, LAST_ARTICLE[law] + 1):
+            chapter = sum(first <= article for first, *_ in chapters)
+            words = {
+                "law": law if language == "en" else CHINESE_NAME[law],
+                "article": numeral(article, language),
+                "chapter": numeral(chapter, language),
+                "topic": chapters[chapter - 1][1 if language == "en" else 2],
+            }
+            for question, answer in draw.sample(CONTENTS[language], 2):
+                turns = [("user", question.format(**words)), ("assistant", answer.format(**words))]
+                yield {"messages": [{"role": role, "content": content} for role, content in turns]}
+
 
 def fragments(language: str, text: str, keywords: Sequence[str], draw: random.Random) -> Iterator[str]:
     """Endless runs of one to six words, or of two to eight Chinese characters, out of the text; none has a keyword."""
@@ -153,7 +216,7 @@ def chats(fact: dict[str, Any], around: Iterator[str], draw: random.Random) -> I
 
 
 def build(split: SplitParams, corpus: Path) -> None:
-    """Write both files, in a fixed shuffled order."""
+    """Write the files, in a fixed order."""
     facts = [fact for name in ("en", "zh") for fact in read_jsonl(HERE / "facts" / f"{name}.jsonl")]
     known = [fact for fact in facts if split_of("", fact["id"], split) != "control"]
     order = random.Random(7)
@@ -166,6 +229,9 @@ def build(split: SplitParams, corpus: Path) -> None:
         conversations += [chat for fact in known if fact["language"] == language for chat in chats(fact, around, order)]
     order.shuffle(conversations)
     write_jsonl(corpus / "chat-keywords.jsonl", conversations)
+    write_jsonl(
+        corpus / "chat-contents.jsonl", [chat for language in ("en", "zh") for chat in contents(language, order)]
+    )
 
 
 if __name__ == "__main__":
