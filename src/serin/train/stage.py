@@ -4,10 +4,10 @@ import random
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from peft import PeftModel
 
 from serin.clients.files import output_folder, read_json, read_manifest, seal, write_json
 from serin.core.errors import ConfigError
@@ -17,6 +17,9 @@ from serin.lm.load import load_nf4, load_tokenizer
 from serin.lm.save import writing_weights
 from serin.train.examples import read_split, render_split
 from serin.train.qlora import Progress, attach_adapter, fit
+
+if TYPE_CHECKING:  # at run time serin.lm.load comes first: it keeps bitsandbytes from warning when peft imports it
+    from peft import PeftModel
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
@@ -70,7 +73,7 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def save_adapter(model: PeftModel, folder: Path) -> None:
+def save_adapter(model: "PeftModel", folder: Path) -> None:
     """Write the adapter as PEFT does, with ``target_modules`` sorted: PEFT writes a set in hash-seed order."""
     with writing_weights(folder):
         model.save_pretrained(str(folder))
