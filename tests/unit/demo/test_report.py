@@ -9,7 +9,7 @@ import pytest
 
 from serin.clients.files import write_json, write_jsonl
 from serin.core.params import RolloutParams
-from serin.demo.figures import summary
+from serin.demo.figures import ROLLOUTS, summary
 from serin.demo.report import table, write_report
 from serin.demo.run import Offer, unexpected
 from serin.rollout.policy import begin_counting, decide_by_hand, history_line, new_rollout
@@ -36,7 +36,7 @@ def metrics(tuned: float) -> dict[str, Any]:
 
 
 def leave_rollout(folder: Path, rollout: str, canary: str, decision: Any) -> None:
-    store = RolloutStore(folder / ".serin/rollouts", rollout)
+    store = RolloutStore(folder / ROLLOUTS, rollout)
     state = new_rollout(rollout, STABLE, canary, rollout, RolloutParams(warmup_s=0), 100.0)
     state = begin_counting(state, [], 101.0)
     ended, decided = decide_by_hand(state, decision, "for the test", 120.0)
