@@ -1,8 +1,15 @@
 """A tiny real model that tests train, merge, evaluate and serve: Qwen3 with ChatML, made in a second."""
 
+import signal
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """A shell starts background jobs with SIGINT ignored, and their children inherit that: tests send it on purpose."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
