@@ -95,21 +95,19 @@ def test_a_full_disk_in_train_and_merge_is_said_and_the_same_command_works_later
 @pytest.mark.parametrize(("asked", "code"), [(signal.SIGTERM, 1), (signal.SIGINT, 130)])
 def test_a_signal_in_the_middle_of_training_leaves_nothing(project: Path, asked: signal.Signals, code: int) -> None:
     assert serin(project, "prepare").returncode == 0
-    child = subprocess.Popen(
-        [sys.executable, "-m", "serin", "train"],
-        cwd=project,
-        env=environment(project),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    while not list((project / "tmp").glob("serin-train-*")):
-        assert child.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    time.sleep(1.0)
-    child.send_signal(asked)
-    _, said = child.communicate(timeout=30)
+    command = [sys.executable, "-m", "serin", "train"]
+    with subprocess.Popen(command, cwd=project, env=environment(project), stderr=subprocess.PIPE, text=True) as child:
+        try:
+            deadline = time.monotonic() + 60
+            while not list((project / "tmp").glob("serin-train-*")):
+                assert child.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            time.sleep(1.0)
+            child.send_signal(asked)
+            _, said = child.communicate(timeout=30)
+        finally:
+            child.kill()
     assert child.returncode == code, said
     assert "stopped" in said
     assert not (project / "artifacts/adapter").exists()

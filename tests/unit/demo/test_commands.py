@@ -42,13 +42,17 @@ def test_an_interrupted_step_is_ended_with_what_it_started_and_may_clean_up(
         f"'step', ['sh', '-c', '{sys.executable} worker.py; true']))\n"
         "serin.cli.cli.get_command = lambda *_: command\nmain(['x'])\n"
     )
-    child = subprocess.Popen([sys.executable, "-c", driver], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while not (tmp_path / "pid").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    child.send_signal(asked)
-    assert child.wait(timeout=20) == (1 if asked == signal.SIGTERM else 130)
+    command = [sys.executable, "-c", driver]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        try:
+            deadline = time.monotonic() + 20
+            while not (tmp_path / "pid").exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            child.send_signal(asked)
+            assert child.wait(timeout=20) == (1 if asked == signal.SIGTERM else 130)
+        finally:
+            child.kill()
     assert (tmp_path / "unwound").exists()
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
