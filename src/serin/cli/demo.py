@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from serin.cli.options import load_params
+
 
 @click.command("demo")
 def command() -> None:
@@ -19,7 +21,7 @@ def command() -> None:
     folder = Path.cwd()
     if not (folder / demo.DEMO_PIPELINE).is_file():
         raise ConfigError(f"{folder} has no {demo.DEMO_PIPELINE}: run the demo at the root of Serin's repository")
-    figures = demo.run(folder)
+    figures = demo.run(folder, load_params(folder / "params.yaml").serve)
     click.echo(f"\n{table(figures)}\n\nreport: {demo.REPORTS / 'demo.html'}")
     if faults := demo.unexpected(figures):
         raise GateError("; ".join(faults))

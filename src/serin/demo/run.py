@@ -10,9 +10,11 @@ import yaml
 
 from serin.clients.files import read_json, write_json
 from serin.core.errors import GateError, UsageError
+from serin.core.params import ServeParams
 from serin.demo.commands import Commands
 from serin.demo.figures import ROLLOUTS, summary
 from serin.demo.report import write_report
+from serin.serve.ports import require_free
 
 PIPELINE = "dvc.yaml"
 DEMO_PIPELINE = "examples/labour-law/demo/dvc.yaml"
@@ -31,20 +33,22 @@ class Offer:
     revision: str
 
 
-def run(folder: Path) -> dict[str, Any]:
+def run(folder: Path, serve: ServeParams) -> dict[str, Any]:
     """Do everything, and return the figures that ``reports/demo.json`` holds.
 
     Raises:
         FinalError: a step failed; serving has been stopped by then.
+        ServingError: the port to serve on is taken; nothing has been done.
     """
     commands = Commands(folder)
+    # What an earlier demo deployed is forgotten: this one starts from the base model again.
+    commands.run("forget", commands.serin("stop", "--forget", *STATE))
+    require_free(serve.host, serve.port)
     pipeline(commands)
     offers = [
         Offer("tuned", revision_in(folder / "artifacts/published")),
         Offer("damaged", revision_in(folder / "artifacts/demo/damaged-published")),
     ]
-    # What an earlier demo deployed is forgotten: this one starts from the base model again.
-    commands.run("forget", commands.serin("stop", "--forget", *STATE))
     try:
         commands.run("serve", commands.serin("serve", "--detach", *STATE))
         base = revision_in(folder / "artifacts/demo/base-published")
