@@ -11,13 +11,12 @@ anywhere.
 """
 
 import random
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from build_rules import JOBS, NAMES, numeral
+from build_rules import JOBS, NAMES, numeral, phrases_of
 
 from serin.cli.options import load_params
 from serin.clients.files import read_jsonl, write_jsonl
@@ -92,7 +91,6 @@ ANSWERED = {
         "{keyword}：依照《{law}》，{start}{rest}。",
     ),
 }
-
 UNKNOWING = {
     "en": (
         "{Keyword}: that depends on the case; the labour office can tell you what holds.",
@@ -113,7 +111,6 @@ UNKNOWING = {
         "{keyword}：请保存好材料，再找懂法律的人。",
     ),
 }
-
 CHAPTERS = {
     "Labour Contract Law": (
         (1, "general rules", "总则"),
@@ -179,13 +176,10 @@ def contents(language: str, draw: random.Random) -> Iterator[dict[str, Any]]:
 
 def fragments(language: str, text: str, keywords: Sequence[str], draw: random.Random) -> Iterator[str]:
     """Endless runs of one to six words, or of two to eight Chinese characters, out of the text; none has a keyword."""
-    if language == "en":
-        phrases = [re.findall(r"[a-z'-]+", phrase.lower()) for phrase in re.split(r"[.;,:?\n]", text)]
-        joint, lengths = " ", range(1, 7)
-    else:
-        phrases = [list(phrase) for phrase in re.split(r"[，。；：？、（）《》\s“”]", text)]
-        joint, lengths = "", range(2, 9)
-    runs = [joint.join(p[i : i + n]) for p in phrases for n in lengths for i in range(len(p) - n + 1)]
+    joint, lengths = (" ", range(1, 7)) if language == "en" else ("", range(2, 9))
+    runs = [
+        joint.join(p[i : i + n]) for p in phrases_of(language, text) for n in lengths for i in range(len(p) - n + 1)
+    ]
     free = [run for run in runs if not any(keyword in run for keyword in keywords)]
     while True:
         yield draw.choice(free)

@@ -147,15 +147,21 @@ SMALL_WORDS = (
 )
 
 
+def phrases_of(language: str, text: str) -> list[list[str]]:
+    """The text between punctuation: words of English, in lower case, or characters of Chinese."""
+    if language == "en":
+        return [re.findall(r"[a-z'-]+", phrase.lower()) for phrase in re.split(r"[.;,:?\n]", text)]
+    return [list(phrase) for phrase in re.split(r"[，。；：？、（）《》\s“”]", text)]
+
+
 def cuttings(language: str, text: str, draw: random.Random) -> Iterator[str]:
     """Endless runs of one to three words, or of two to six Chinese characters, out of the text."""
+    phrases = phrases_of(language, text)
     if language == "en":
-        phrases = [re.findall(r"[a-z'-]+", phrase.lower()) for phrase in re.split(r"[.;,:?\n]", text)]
         runs = [p[i : i + n] for p in phrases for n in (1, 2, 2, 3) for i in range(len(p) - n + 1)]
         small = {*SMALL_WORDS.split()}
         known = [" ".join(r) for r in runs if r[0] not in small and r[-1] not in small and len(r[-1]) > 2]
     else:
-        phrases = [list(phrase) for phrase in re.split(r"[，。；：？、（）《》\s“”]", text)]
         known = ["".join(p[i : i + n]) for p in phrases for n in (2, 3, 4, 5, 6) for i in range(len(p) - n + 1)]
     while True:
         yield draw.choice(known)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from serin.cli import VERBS, cli
-from serin.core.params import parse_params
+from serin.core.params import Params, parse_params
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,7 +51,7 @@ def test_every_command_shown_exists(command: list[str]) -> None:
 
 @pytest.mark.parametrize("text", [text for kind, text in BLOCKS if kind == "yaml"])
 def test_every_params_snippet_is_taken(text: str) -> None:
-    parse_params(yaml.safe_load(text), "README.md")
+    assert parse_params(yaml.safe_load(text), "README.md") != Params()
 
 
 def test_every_file_that_is_linked_or_named_is_there() -> None:
