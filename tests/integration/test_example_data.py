@@ -13,6 +13,7 @@ from serin.cli.options import load_params
 from serin.clients.files import read_json, read_jsonl
 from serin.core.conversation import Conversation
 from serin.core.grading import right_article
+from serin.core.params import SourceParams
 from serin.prepare import stage
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ def prepared(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example's data set; the tiny tokenizer needs about four times the tokens of the example's own."""
     out = tmp_path_factory.mktemp("prepared") / "dataset"
     params = load_params(ROOT / "params.yaml").prepare
-    params = params.model_copy(update={"sources": [str(EXAMPLE / "raw")], "max_tokens": 1024})
+    params = params.model_copy(update={"sources": [SourceParams(path=str(EXAMPLE / "raw"))], "max_tokens": 1024})
     stage.run(params, tiny_base, "0" * 64, out, lambda *_: None)
     return out
 

@@ -11,6 +11,7 @@ import click
 from serin.core.errors import SerinError
 
 VERBS = {
+    "init": "Start a project of your own from a look at its data.",
     "demo": "Take the example from data to production.",
     "base": "Verify the base model, or pre-train the example's anew.",
     "prepare": "Clean, deduplicate and split raw data.",

@@ -1,5 +1,6 @@
 """Options that several verbs share, and the loading of ``params.yaml``."""
 
+import re
 from pathlib import Path
 
 import click
@@ -18,10 +19,23 @@ params_option = click.option(
 )
 
 
+class _Yaml12(yaml.SafeLoader):
+    """YAML 1.2, as DVC reads the same file: only true and false are booleans, so that ``on:`` is a name."""
+
+
+_Yaml12.yaml_implicit_resolvers = {
+    first: [(tag, rule) for tag, rule in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Yaml12.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
 def load_params(path: Path) -> Params:
     """Read and validate a params file. Raises ConfigError (78): missing, not YAML, or with faults."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Yaml12)
     except FileNotFoundError as error:
         raise ConfigError(f"{path} is missing: run where it lies, or name it with --params") from error
     except yaml.YAMLError as error:

@@ -93,27 +93,50 @@ def digests_in(folder: Path) -> dict[str, str]:
 
 @cache
 def code_digest() -> str:
-    """The code version: the digest over the installed sources of ``serin``."""
+    """The code version: the digest over the installed sources of ``serin``, its templates and word lists included."""
     root = Path(__file__).parents[1]
-    return digest_of_files({p.relative_to(root).as_posix(): digest_of_file(p) for p in sorted(root.rglob("*.py"))})
+    sources = [path for path in sorted(root.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+    return digest_of_files({path.relative_to(root).as_posix(): digest_of_file(path) for path in sources})
+
+
+@contextmanager
+def scratch_folder(beside: Path) -> Iterator[Path]:
+    """A hidden folder beside ``beside`` for the length of a block; those that killed processes left are removed too."""
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{beside.name}."
+    for left in beside.parent.glob(f"{prefix}*"):
+        owner = left.name.removeprefix(prefix).split(".")[0]
+        if left.is_dir() and owner.isdecimal() and not _is_running(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(dir=beside.parent, prefix=f"{prefix}{os.getpid()}."))
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager
 def output_folder(folder: Path) -> Iterator[Path]:
-    """A scratch folder beside ``folder`` that takes its place when the block ends well, and is removed otherwise.
+    """A scratch folder that takes the place of ``folder`` when the block ends well, and is removed otherwise.
 
     Write the manifest last (``seal``): what stands at ``folder`` is always whole.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
+    with scratch_folder(folder) as scratch:
         yield scratch
         scratch.chmod(0o755)
         if folder.exists():
             shutil.rmtree(folder)
         scratch.replace(folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def seal(folder: Path, kind: str, **fields: Any) -> Manifest:

@@ -3,9 +3,9 @@
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from serin.clients.files import write_atomically
 from serin.core.errors import ConfigError, StorageError
@@ -135,6 +135,25 @@ def read_json_from(storage: Storage, key: str) -> Any:
         return json.loads(storage.read(key))
     except ValueError as error:
         raise StorageError(f"{storage.uri(key)} is not JSON ({error}): publish it again") from error
+
+
+def list_s3(bucket: str, prefix: str, endpoint_url: str | None) -> Iterator[tuple[str, int]]:
+    """Every key that begins with ``prefix`` and its size in bytes, in the order of the keys."""
+    storage = S3Storage(f"s3://{bucket}", endpoint_url)
+    with _s3_errors(storage.uri(prefix)):
+        for page in storage.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            yield from ((item["Key"], item["Size"]) for item in page.get("Contents", []))
+
+
+@contextmanager
+def open_s3(url: str, endpoint_url: str | None) -> Iterator[IO[bytes]]:
+    """The object at ``s3://bucket/key`` as a stream. Raises StorageError where it is missing or the stream breaks."""
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    with (
+        _s3_errors(url),
+        closing(S3Storage(f"s3://{bucket}", endpoint_url).client.get_object(Bucket=bucket, Key=key)["Body"]) as body,
+    ):
+        yield body
 
 
 def _names(source: Path, last: str) -> list[str]:

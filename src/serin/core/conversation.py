@@ -2,32 +2,60 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 from serin.core.errors import InputError
 
-Role = Literal["system", "user", "assistant"]
-ROLES: tuple[Role, ...] = ("system", "user", "assistant")
+Role = Literal["system", "user", "assistant", "tool"]
+ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. ``role`` is one of ``ROLES``; ``content`` is plain text."""
+    """One turn, as the OpenAI API has it. ``role`` is one of ``ROLES``; ``content`` is plain text.
+
+    ``tool_calls`` and ``reasoning_content`` are an assistant's; ``tool_call_id`` and ``name`` say which call a tool's turn
+    answers. ``train`` is false where an assistant's turn is context only, and no loss is taken on it.
+    """
 
     role: Role
     content: str
+    reasoning_content: str | None = None
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+    train: bool = True
 
-    def as_dict(self) -> dict[str, str]:
-        """The turn as the OpenAI API and the chat templates of transformers take it."""
-        return {"role": self.role, "content": self.content}
+    def as_dict(self) -> dict[str, Any]:
+        """The turn as the OpenAI API and the chat templates of transformers take it, so without ``train``."""
+        turn: dict[str, Any] = {"role": self.role, "content": self.content}
+        if self.reasoning_content is not None:
+            turn["reasoning_content"] = self.reasoning_content
+        if self.tool_calls:
+            turn["tool_calls"] = list(self.tool_calls)
+        if self.tool_call_id is not None:
+            turn["tool_call_id"] = self.tool_call_id
+        if self.name is not None:
+            turn["name"] = self.name
+        return turn
+
+    @property
+    def says_nothing(self) -> bool:
+        """No text and no call of a tool."""
+        return not self.content.strip() and not self.tool_calls
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Messages in order, and ``meta``: at least ``id``; ``source``, ``language`` and ``group`` where known."""
+    """Messages in order, and ``meta``: at least ``id``; ``source``, ``language`` and ``group`` where known.
+
+    ``tools`` are the JSON schemas of the functions that the assistant may call.
+    """
 
     messages: tuple[Message, ...]
     meta: Mapping[str, Any] = field(default_factory=dict)
+    tools: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def id(self) -> str:
@@ -54,22 +82,42 @@ class Conversation:
         """All user turns, one a line: what duplicates and leakage are judged on."""
         return "\n".join(m.content for m in self.messages if m.role == "user")
 
+    @property
+    def whole_text(self) -> str:
+        """All turns, one a line."""
+        return "\n".join(m.content for m in self.messages)
+
     def as_dict(self) -> dict[str, Any]:
-        """The record as one line of a dataset file."""
-        return {"messages": [m.as_dict() for m in self.messages], "meta": dict(self.meta)}
+        """The record as one line of a dataset file; a turn that is not trained on says ``train: false``."""
+        turns = [m.as_dict() if m.train else {**m.as_dict(), "train": False} for m in self.messages]
+        tools = {"tools": list(self.tools)} if self.tools else {}
+        return {"messages": turns, **tools, "meta": dict(self.meta)}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "Conversation":
         """Read a record that ``as_dict`` made. Raises InputError where it is not one."""
         try:
-            messages = tuple(Message(role=_role(m["role"]), content=str(m["content"])) for m in record["messages"])
+            messages = tuple(_message(turn) for turn in record["messages"])
             meta = dict(record["meta"])
             meta["id"]
-        except (KeyError, TypeError, ValueError) as error:
+            tools = tuple(record.get("tools", ()))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"not a conversation ({error!r}): expected messages of role/content and meta.id; run 'serin prepare'"
             ) from error
-        return cls(messages=messages, meta=meta)
+        return cls(messages, meta, tools)
+
+
+def _message(turn: Mapping[str, Any]) -> Message:
+    return Message(
+        role=_role(turn["role"]),
+        content=str(turn["content"]),
+        reasoning_content=turn.get("reasoning_content"),
+        tool_calls=tuple(turn.get("tool_calls", ())),
+        tool_call_id=turn.get("tool_call_id"),
+        name=turn.get("name"),
+        train=bool(turn.get("train", True)),
+    )
 
 
 def _role(value: Any) -> Role:
@@ -79,14 +127,32 @@ def _role(value: Any) -> Role:
     raise ValueError(f"role {value!r}")
 
 
-def faults_of_turns(messages: Sequence[Message]) -> str | None:
-    """Why these turns cannot be trained on, or None: an optional system turn, then user and assistant by turns.
+# Which roles may follow which; an assistant that called tools waits for their answers.
+_NEXT = {
+    "user": ("assistant",),
+    "assistant": ("user",),
+    "called": ("tool",),
+    "tool": ("tool", "assistant"),
+    "system": (),
+}
 
-    The last turn must be the assistant's, and no turn may be empty.
+
+def faults_of_turns(messages: Sequence[Message]) -> str | None:
+    """Why these turns cannot be trained on, or None.
+
+    An optional system turn comes first, then user and assistant by turns; an assistant that calls tools is followed by
+    their answers and speaks again. The last turn is an assistant's, says something and is trained on. Reasons:
+    ``empty_answer`` (the last turn is the assistant's and empty), ``empty_turn``, ``role_order`` and ``nothing_to_train``.
     """
-    turns = list(messages[1:] if messages and messages[0].role == "system" else messages)
-    if any(not m.content.strip() for m in messages):
+    if messages and messages[-1].role == "assistant" and messages[-1].says_nothing:
+        return "empty_answer"
+    if any(m.says_nothing for m in messages if m.role != "tool"):
         return "empty_turn"
-    if not turns or any(m.role != ("user", "assistant")[i % 2] for i, m in enumerate(turns)):
+    turns = list(messages[1:] if messages and messages[0].role == "system" else messages)
+    if not turns or turns[0].role != "user" or turns[-1].role != "assistant":
         return "role_order"
-    return None if len(turns) % 2 == 0 else "role_order"
+    for before, turn in pairwise(turns):
+        after = "called" if before.tool_calls else before.role
+        if turn.role not in _NEXT[after]:
+            return "role_order"
+    return None if any(m.role == "assistant" and m.train for m in messages) else "nothing_to_train"

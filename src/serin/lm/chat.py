@@ -1,5 +1,6 @@
 """Conversations as token ids, by the tokenizer's own unmodified chat template."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -26,26 +27,30 @@ class Example:
         return sum(label != IGNORED for label in self.labels)
 
 
-def render_prompt(tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...]) -> list[int]:
+def render_prompt(
+    tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...], tools: tuple[Mapping[str, Any], ...] = ()
+) -> list[int]:
     """Token ids up to where the assistant is to speak, as a server renders them."""
-    return _render(tokenizer, messages, add_generation_prompt=True)
+    return _render(tokenizer, messages, tools, add_generation_prompt=True)
 
 
 def render_example(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> Example:
     """Token ids and labels; the loss is on each assistant turn up to and with its end-of-turn token.
 
+    A turn with ``train: false`` is context only.
+
     Raises:
         ConfigError: the template renders an earlier turn differently once later turns follow, so that a model would
             be trained on something that is never served.
     """
-    messages = conversation.messages
-    whole = _render(tokenizer, messages, add_generation_prompt=False)
+    messages, tools = conversation.messages, conversation.tools
+    whole = _render(tokenizer, messages, tools, add_generation_prompt=False)
     labels = [IGNORED] * len(whole)
     for i, message in enumerate(messages):
-        if message.role != "assistant":
+        if message.role != "assistant" or not message.train:
             continue
-        start = _render(tokenizer, messages[:i], add_generation_prompt=True)
-        through = _render(tokenizer, messages[: i + 1], add_generation_prompt=False)
+        start = _render(tokenizer, messages[:i], tools, add_generation_prompt=True)
+        through = _render(tokenizer, messages[: i + 1], tools, add_generation_prompt=False)
         if whole[: len(start)] != start or whole[: len(through)] != through:
             raise ConfigError(
                 f"record {conversation.id}: the chat template renders turn {i + 1} differently once later turns follow; "
@@ -63,9 +68,16 @@ def render_example(tokenizer: PreTrainedTokenizerBase, conversation: Conversatio
 
 
 def _render(
-    tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...], add_generation_prompt: bool
+    tokenizer: PreTrainedTokenizerBase,
+    messages: tuple[Message, ...],
+    tools: tuple[Mapping[str, Any], ...],
+    add_generation_prompt: bool,
 ) -> list[int]:
     encoded: Any = tokenizer.apply_chat_template(
-        [m.as_dict() for m in messages], add_generation_prompt=add_generation_prompt, tokenize=True, return_dict=True
+        [m.as_dict() for m in messages],
+        tools=[dict(tool) for tool in tools] or None,
+        add_generation_prompt=add_generation_prompt,
+        tokenize=True,
+        return_dict=True,
     )
     return list(encoded["input_ids"])

@@ -32,7 +32,7 @@ def answer_all(
 
     Prompts of like length share a batch, so that little is padded; answers come back in the order of the questions.
     """
-    prompts = [render_prompt(tokenizer, c.prompt) for c in conversations]
+    prompts = [render_prompt(tokenizer, c.prompt, c.tools) for c in conversations]
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     answers: dict[int, Answer] = {}
     for start in range(0, len(order), batch_size):

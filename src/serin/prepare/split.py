@@ -3,7 +3,7 @@
 import hashlib
 from typing import Literal
 
-from serin.core.params.data import SplitParams
+from serin.core.params import SplitParams
 
 Split = Literal["train", "validation", "test", "control"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test", "control")
@@ -19,12 +19,12 @@ def split_of(text: str, group: str | None, params: SplitParams) -> Split:
     """The split of a record with this normalised user text, in this group.
 
     A whole group is held out as ``control`` by the group's own hash; a record without a group is a group of its own. The
-    other records are drawn one by one, by user text and group.
+    other records are drawn one by one, by user text and group, or with ``by: group`` a whole group at once.
     """
     own = text if group is None else f"{group}\x00{text}"
     if position(params.salt, "group", own if group is None else group) < params.control:
         return "control"
-    place = position(params.salt, "record", own)
+    place = position(params.salt, "record", own if group is None or params.by == "record" else group)
     if place < params.test:
         return "test"
     return "validation" if place < params.test + params.validation else "train"

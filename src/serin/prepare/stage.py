@@ -1,140 +1,173 @@
-"""The stage ``prepare``: raw files to clean, deduplicated, split conversations."""
+"""The stage ``prepare``: raw files to clean, deduplicated, split conversations, and a report on all of them."""
 
+import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from serin.clients.files import output_folder, seal, write_json, write_jsonl
-from serin.core.conversation import Conversation, Message
-from serin.core.digest import digest_of
+import numpy as np
+import orjson
+
+from serin.clients.endpoint import Endpoint
+from serin.clients.files import output_folder, scratch_folder, seal, write_atomically, write_json
+from serin.core.conversation import Conversation
 from serin.core.errors import ConfigError
 from serin.core.manifest import Manifest
-from serin.core.params import PrepareParams
-from serin.prepare.clean import language_of, turns_of
-from serin.prepare.duplicates import SeenQuestions, normalised
-from serin.prepare.personal_data import redact, redact_value
+from serin.core.params import PrepareParams, SourceParams
+from serin.prepare.augment import KINDS, augment
+from serin.prepare.card import render_card
+from serin.prepare.collect import Collector, Progress, Tally
+from serin.prepare.decide import Decisions, decide
+from serin.prepare.minhash import bands_for
 from serin.prepare.quality import quality
-from serin.prepare.read import Parsed, RawRecord, find_files, format_of, parse, read_file
-from serin.prepare.split import SPLITS, Split, split_of
-from serin.prepare.tokens import TokenCounter
+from serin.prepare.report import render_report
+from serin.prepare.sensitive import confirm
+from serin.prepare.sources import find_files
+from serin.prepare.split import SPLITS
+from serin.prepare.spool import Spool
+from serin.prepare.write import choose_samples, write_records
 
-Progress = Callable[[int, int, str], None]
-"""Hears (files read, files, what was found)."""
+_REJECTIONS = "rejections"
+# What is generated is for training only.
+_GENERATED = SourceParams(path="augmentation", split="train")
 
 
-def run(params: PrepareParams, base: Path, base_digest: str, out: Path, progress: Progress) -> Manifest:
-    """Read, clean and split, and write one ``.jsonl`` a split, ``rejected.jsonl`` and ``quality.json`` to ``out``.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that is known after the last record was judged, and where the records wait to be written."""
+
+    folder: Path
+    spool: Spool
+    tally: Tally
+    decisions: Decisions
+    report: dict[str, Any]
+
+
+def run(
+    params: PrepareParams,
+    base: Path,
+    base_digest: str,
+    out: Path,
+    progress: Progress,
+    endpoint_url: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Manifest:
+    """Write one ``.jsonl`` a split, ``rejected.jsonl``, ``quality.json``, ``quality.html`` and a data card to ``out``.
+
+    Args:
+        endpoint_url: of an S3 server other than AWS, for sources in S3.
+        environment: where the key of ``params.endpoint`` is looked up.
 
     Raises:
         InputError: a source that names nothing or cannot be read.
-        ConfigError: nothing is left to train on.
+        ConfigError: nothing is left to train on, or a record is too long where params say to raise.
     """
-    sorter = Sorter(params, TokenCounter(base))
-    paths = find_files(params.sources)
-    for number, path in enumerate(paths, 1):
-        sorter.take_in(path)
-        progress(number, len(paths), f"{sorter.kept_count} kept, {len(sorter.rejected)} rejected")
-    if not sorter.splits["train"]:
-        reasons = ", ".join(f"{n} {reason}" for reason, n in Counter(r["reason"] for r in sorter.rejected).items())
-        raise ConfigError(
-            f"no record is left to train on ({sorter.kept_count} kept; rejected: {reasons or 'none'}): check "
-            "prepare.sources, prepare.max_tokens and prepare.split"
-        )
-    report = quality(sorter.files, sorter.splits, sorter.rejected, sorter.personal_data, sorter.tokens)
-    with output_folder(out) as folder:
-        for split in SPLITS:
-            write_jsonl(folder / f"{split}.jsonl", [c.as_dict() for c in sorter.splits[split]])
-        write_jsonl(folder / "rejected.jsonl", sorter.rejected)
-        write_json(folder / "quality.json", report)
-        counts = {split: len(sorter.splits[split]) for split in SPLITS}
-        return seal(
-            folder,
-            kind="dataset",
-            inputs={"base": base_digest},
-            params=params.model_dump(),
-            metrics={"records": counts},
-        )
+    with (
+        scratch_folder(out) as scratch,
+        _prepared(params, base, scratch, progress, endpoint_url, environment) as prepared,
+    ):
+        report = prepared.report
+        if not report["splits"]["train"]["records"]:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in report["rejected"].items())
+            raise ConfigError(
+                f"no record is left to train on ({report['kept']} kept; rejected: {reasons or 'none'}): check "
+                "prepare.sources, prepare.max_tokens and prepare.split"
+            )
+        with output_folder(out) as folder:
+            samples = write_records(folder, prepared.spool, prepared.tally, prepared.decisions, scratch / _REJECTIONS)
+            write_json(folder / "quality.json", report)
+            page = render_report(report, samples, params.max_tokens)
+            write_atomically(folder / "quality.html", page.encode())
+            write_atomically(folder / "README.md", render_card(report, params, {"digest": base_digest}).encode())
+            counts = {split: report["splits"][split]["records"] for split in SPLITS}
+            return seal(
+                folder,
+                kind="dataset",
+                inputs={"base": base_digest},
+                params=params.model_dump(exclude={"workers"}),
+                metrics={"records": counts, "gate": report["gate"]},
+            )
 
 
-class Sorter:
-    """Keeps or rejects one record after another; the first of its kind stays."""
+def check(
+    params: PrepareParams,
+    base: Path | None,
+    progress: Progress,
+    page: Path | None = None,
+    endpoint_url: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> dict[str, Any]:
+    """The content of ``quality.json`` without a dataset; ``page`` is where ``quality.html`` goes, if anywhere.
 
-    def __init__(self, params: PrepareParams, counter: TokenCounter) -> None:
-        self.params = params
-        self.counter = counter
-        self.seen = SeenQuestions(params.near_duplicates)
-        self.splits: dict[Split, list[Conversation]] = {split: [] for split in SPLITS}
-        self.rejected: list[dict[str, Any]] = []
-        self.files: list[dict[str, Any]] = []
-        self.personal_data: Counter[str] = Counter()
-        self.tokens: dict[str, int] = {}
+    Lengths in tokens are not measured without a ``base``, and the endpoint is asked nothing.
+    """
+    with (
+        TemporaryDirectory(prefix="serin-check-") as scratch,
+        _prepared(params, base, Path(scratch), progress, endpoint_url, environment, dry_run=True) as prepared,
+    ):
+        if page is not None:
+            samples = choose_samples(prepared.spool, prepared.tally, prepared.decisions, Path(scratch) / _REJECTIONS)
+            write_atomically(page, render_report(prepared.report, samples, params.max_tokens).encode())
+        return prepared.report
 
-    @property
-    def kept_count(self) -> int:
-        """Records kept so far."""
-        return len(self.tokens)
 
-    def take_in(self, path: Path) -> None:
-        """Sort every record of a file, whose format is that of its first record that has one."""
-        kept_before, read, kind = self.kept_count, 0, None
-        for raw in read_file(path):
-            read += 1
-            kind = kind or format_of(raw.value)
-            reason, of = self._sort(raw, kind)
-            if reason is not None:
-                rejection = {"source": raw.source, "line": raw.line, "reason": reason, "of": of}
-                shown = {"record": redact_value(raw.value)}
-                self.rejected.append({k: v for k, v in rejection.items() if v is not None} | shown)
-        self.files.append({"source": path.name, "format": kind, "read": read, "kept": self.kept_count - kept_before})
+@contextmanager
+def _prepared(
+    params: PrepareParams,
+    base: Path | None,
+    scratch: Path,
+    progress: Progress,
+    endpoint_url: str | None,
+    environment: Mapping[str, str],
+    dry_run: bool = False,
+) -> Iterator[Prepared]:
+    benchmarks, files = find_files(params.benchmarks, endpoint_url), find_files(params.sources, endpoint_url)
+    endpoint = Endpoint(params.endpoint, environment) if params.endpoint.url is not None else None
+    near = params.near_duplicates
+    bands, _ = bands_for(near.threshold, near.permutations)
+    spool = Spool(scratch, bands, near.permutations)
+    try:
+        with (scratch / _REJECTIONS).open("wb") as rejections:
+            collector = Collector(params, base, spool, rejections)
+            collector.read_files(benchmarks, files, endpoint_url, progress)
+            tally = collector.tally
+            objectionable = [] if dry_run else _objectionable(params, spool, tally, endpoint)
+            decisions = decide(spool, params, tally.sources, objectionable)
+            made = None
+            if params.augment.is_on:
+                made = augment(params.augment, _to_augment(spool, tally, decisions), endpoint, dry_run)
+                collector.take_generated(_GENERATED, made.records)
+                decisions = decide(spool, params, tally.sources, objectionable)
+        augmentation = None if made is None else {**made.report(), "kept": _kept_of_generated(spool, tally, decisions)}
+        yield Prepared(scratch, spool, tally, decisions, quality(params, tally, spool, decisions, augmentation))
+    finally:
+        spool.close()
 
-    def _sort(self, raw: RawRecord, kind: str | None) -> tuple[str | None, str | None]:
-        """Keep a record, or say why not and, for a duplicate, of which record it is one."""
-        if raw.fault is not None:
-            return raw.fault, None
-        parsed = parse(raw.value, kind) if kind else None
-        if parsed is None:
-            return "unknown_format", None
-        turns = turns_of(parsed.turns)
-        if isinstance(turns, str):
-            return turns, None
-        turns, found = self._without_personal_data(turns)
-        if found and self.params.personal_data == "drop":
-            self.personal_data += found
-            return "personal_data", None
-        conversation = self._conversation(raw, parsed, turns)
-        length = self.counter.count(turns)
-        if length > self.params.max_tokens:
-            return "too_long", None
-        earlier = self.seen.add(f"{raw.source}:{raw.line}", conversation.user_text)
-        if earlier is not None:
-            return earlier
-        self.personal_data += found
-        self.tokens[conversation.id] = length
-        group = conversation.meta.get("group")
-        self.splits[split_of(normalised(conversation.user_text), group, self.params.split)].append(conversation)
-        return None, None
 
-    def _without_personal_data(self, turns: tuple[Message, ...]) -> tuple[tuple[Message, ...], Counter[str]]:
-        found: Counter[str] = Counter()
-        redacted = []
-        for message in turns:
-            text, kinds = redact(message.content)
-            found += kinds
-            redacted.append(Message(message.role, text))
-        return turns if self.params.personal_data == "report" else tuple(redacted), found
+def _objectionable(params: PrepareParams, spool: Spool, tally: Tally, endpoint: Endpoint | None) -> list[int]:
+    """The records in which a list found a word and the judge, asked, agrees."""
+    if not tally.to_judge or endpoint is None:
+        return []
+    asked = [Conversation.from_dict(orjson.loads(spool.line(number))) for number in tally.to_judge]
+    confirmed = [number for number, yes in zip(tally.to_judge, confirm(endpoint, asked), strict=True) if yes]
+    tally.words["confirmed"] = len(confirmed)
+    return confirmed if params.sensitive_words.action == "drop" else []
 
-    def _conversation(self, raw: RawRecord, parsed: Parsed, turns: tuple[Message, ...]) -> Conversation:
-        """The record with what is known of it; its id is the digest of its turns, so that it is the same in any file."""
-        given = {str(k): redact_value(v) for k, v in parsed.meta.items()}
-        text = "\n".join(message.content for message in turns)
-        meta = {
-            **given,
-            "id": digest_of([m.as_dict() for m in turns])[:16],
-            "source": f"{raw.source}:{raw.line}",
-            "language": language_of(text, parsed.meta.get("language")),
-        }
-        group = given.get(self.params.split.group)
-        if group is not None:
-            meta["group"] = str(group)
-        return Conversation(turns, meta)
+
+def _to_augment(spool: Spool, tally: Tally, decisions: Decisions) -> Iterator[Conversation]:
+    """The kept train records of sources without a weight: what is mixed in from elsewhere is not multiplied."""
+    is_own = np.array([file.source.weight is None for file in tally.files])
+    train = decisions.kept & (spool.column("split") == SPLITS.index("train")) & is_own[spool.column("file")]
+    for number in np.flatnonzero(train).tolist():
+        yield Conversation.from_dict(orjson.loads(spool.line(number)))
+
+
+def _kept_of_generated(spool: Spool, tally: Tally, decisions: Decisions) -> dict[str, int]:
+    is_generated = np.array([file.is_augmented for file in tally.files])
+    numbers = np.flatnonzero(decisions.kept & is_generated[spool.column("file")]).tolist()
+    kinds = Counter(orjson.loads(spool.line(number))["meta"]["augmented"]["by"] for number in numbers)
+    return {kind: kinds[kind] for kind in KINDS}

@@ -2,15 +2,21 @@
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateError
+from jinja2 import TemplateError, nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
-from serin.core.conversation import Message
+from serin.core.conversation import Conversation
 from serin.core.errors import ConfigError
+
+# Templates that print today's date print as many characters on any day: a fixed one keeps the counts the same.
+_A_DAY = datetime(2024, 11, 20, tzinfo=UTC)
 
 
 class TokenCounter:
@@ -22,29 +28,56 @@ class TokenCounter:
             self._tokenizer: Any = Tokenizer.from_file(str(base / "tokenizer.json"))
         except Exception as error:  # the tokenizers package raises plain Exception
             raise ConfigError(f"{base / 'tokenizer.json'} is no tokenizer ({error}): check base.model") from error
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
         config = _json(base / "tokenizer_config.json")
-        self._special = {name: _text(config.get(name)) for name in ("bos_token", "eos_token", "pad_token")}
-        # As the Hugging Face chat templates expect it: blocks trimmed, loop controls, a way to refuse.
+        self._special = {name: _text(config.get(name)) for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
+        # As the Hugging Face chat templates expect it: blocks trimmed, loop controls, plain JSON, a way to refuse.
         environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _Generation]
         )
+        environment.filters["tojson"] = _tojson
         environment.globals["raise_exception"] = _refuse
-        self._template = environment.from_string(_chat_template(base, config))
-
-    def count(self, messages: Sequence[Message]) -> int:
-        """Tokens of the whole conversation, markers of turns included. Raises ConfigError where the template refuses."""
+        environment.globals["strftime_now"] = _A_DAY.strftime
         try:
-            text = self._template.render(
-                messages=[m.as_dict() for m in messages], add_generation_prompt=False, **self._special
-            )
+            self._template = environment.from_string(_chat_template(base, config))
         except TemplateError as error:
-            raise ConfigError(f"the base model's chat template refuses a conversation: {error}") from error
-        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+            raise ConfigError(
+                f"the chat template of {base} is no Jinja template ({error}): check base.model"
+            ) from error
+
+    def render(self, conversation: Conversation) -> str | None:
+        """The conversation as the template renders it, or None where the template refuses it."""
+        try:
+            return self._template.render(
+                messages=[m.as_dict() for m in conversation.messages],
+                tools=list(conversation.tools) or None,
+                add_generation_prompt=False,
+                **self._special,
+            )
+        except (TemplateError, TypeError):  # a template that was not written for tools stumbles over them
+            return None
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each rendered text, markers of turns included."""
+        return [len(encoded) for encoded in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
+
+class _Generation(Extension):
+    """``{% generation %}…{% endgeneration %}`` marks an assistant's words for those who ask; here it is its content."""
+
+    tags = {"generation"}  # noqa: RUF012 - jinja2 declares it so
+
+    def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
 def _chat_template(base: Path, config: dict[str, Any]) -> str:
     path = base / "chat_template.jinja"
-    template = path.read_text(encoding="utf-8") if path.is_file() else config.get("chat_template")
+    template: Any = path.read_text(encoding="utf-8") if path.is_file() else config.get("chat_template")
+    if isinstance(template, list):
+        template = next((named.get("template") for named in template if named.get("name") == "default"), None)
     if not isinstance(template, str) or not template:
         raise ConfigError(f"the tokenizer of {base} has no chat template: take an instruction-tuned model")
     return template
@@ -60,6 +93,10 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _text(token: Any) -> str:
     return str(token["content"]) if isinstance(token, dict) else str(token or "")
+
+
+def _tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, **layout: Any) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **layout)
 
 
 def _refuse(message: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from serin.clients.files import output_folder, read_json, read_manifest, seal, write_json
-from serin.core.errors import ConfigError
+from serin.core.errors import ConfigError, GateError
 from serin.core.manifest import Manifest
 from serin.core.params import TrainParams
 from serin.lm.load import load_nf4, load_tokenizer
@@ -29,9 +29,12 @@ def run(params: TrainParams, base: Path, base_digest: str, dataset: Path, out: P
 
     Raises:
         ConfigError: the base model or the data cannot be trained on.
+        GateError: the dataset misses a limit of ``prepare.limits``.
         InputError: the dataset is missing or damaged.
     """
-    inputs = {"base": base_digest, "dataset": read_manifest(dataset, "dataset", verify=True).digest}
+    prepared = read_manifest(dataset, "dataset", verify=True)
+    refuse_below_quality(dataset, prepared)
+    inputs = {"base": base_digest, "dataset": prepared.digest}
     tokenizer = load_tokenizer(base)
     train = read_split(dataset, "train")
     held_out = {c.id for split in ("validation", "test", "control") for c in read_split(dataset, split)}
@@ -63,6 +66,17 @@ def run(params: TrainParams, base: Path, base_digest: str, dataset: Path, out: P
                 "trainable_parameters": trained,
                 "parameters": total,
             },
+        )
+
+
+def refuse_below_quality(dataset: Path, prepared: Manifest) -> None:
+    """Raises GateError where ``prepare`` found the data worse than ``prepare.limits`` allow."""
+    misses = [f"  {rule['says']}" for rule in prepared.metrics.get("gate", {}).get("rules", ()) if not rule["passed"]]
+    if misses:
+        raise GateError(
+            "\n".join(
+                [f"{dataset} is not to be trained on, by prepare.limits:", *misses, "mend the data, or move the limits"]
+            )
         )
 
 

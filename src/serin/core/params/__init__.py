@@ -6,23 +6,45 @@ from typing import Any
 from pydantic import ValidationError
 
 from serin.core.errors import ParamsError
-from serin.core.params.data import BaseParams, PrepareParams, RebuildParams, SplitParams, StorageParams
+from serin.core.params.data import BaseParams, RebuildParams, StorageParams
 from serin.core.params.learning import EvaluateParams, LoraParams, MergeParams, PublishParams, TrainParams
+from serin.core.params.preparation import (
+    AugmentParams,
+    EndpointParams,
+    LanguageParams,
+    LimitParams,
+    NearDuplicateParams,
+    PersonalDataParams,
+    PrepareParams,
+    SemanticDuplicateParams,
+    SensitiveWordParams,
+    SourceParams,
+    SplitParams,
+)
 from serin.core.params.production import MetricParams, RolloutParams, ServeParams
 from serin.core.params.section import Section
 
 __all__ = [
+    "AugmentParams",
     "BaseParams",
+    "EndpointParams",
     "EvaluateParams",
+    "LanguageParams",
+    "LimitParams",
     "LoraParams",
     "MergeParams",
     "MetricParams",
+    "NearDuplicateParams",
     "Params",
+    "PersonalDataParams",
     "PrepareParams",
     "PublishParams",
     "RebuildParams",
     "RolloutParams",
+    "SemanticDuplicateParams",
+    "SensitiveWordParams",
     "ServeParams",
+    "SourceParams",
     "SplitParams",
     "StorageParams",
     "TrainParams",

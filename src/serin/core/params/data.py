@@ -1,8 +1,6 @@
-"""Sections about where data comes from and lives: ``storage``, ``base`` and ``prepare``."""
+"""Sections about where things come from and live: ``storage`` and ``base``."""
 
-from typing import Literal
-
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from serin.core.params.section import Section
 
@@ -49,46 +47,3 @@ class BaseParams(Section):
     rebuild: bool = False
     """Pre-train the example's base model anew from ``rebuild_params.corpus`` instead of taking ``model``."""
     rebuild_params: RebuildParams = RebuildParams()
-
-
-class NearDuplicateParams(Section):
-    """Near duplicates by MinHash-LSH over the user's turns."""
-
-    threshold: float = Field(default=0.8, gt=0.3, le=1.0)
-    """Estimated Jaccard similarity of shingles from which two records count as the same."""
-    permutations: int = Field(default=128, ge=32, le=512)
-    """MinHash permutations; the estimate's standard error is about 1/sqrt(permutations)."""
-
-
-class SplitParams(Section):
-    """Which records judge, choose and train. By hash of a key, so that new data never moves old records."""
-
-    group: str = "fact"
-    """The ``meta`` field that names a record's group (records that share an answer); records without it stand alone."""
-    control: float = Field(default=0.0, ge=0, le=0.5)
-    """Share of groups held out whole: nothing of them is trained on, so a gain on them would be a leak."""
-    test: float = Field(default=0.15, ge=0, le=0.5)
-    """Share of the other records that judge."""
-    validation: float = Field(default=0.05, ge=0, le=0.5)
-    """Share of the other records that choose (best checkpoint, merge base)."""
-    salt: str = "serin"
-    """Change it for another draw."""
-
-    @model_validator(mode="after")
-    def _leaves_something_to_train_on(self) -> "SplitParams":
-        if self.test + self.validation >= 1:
-            raise ValueError("test + validation must be below 1, or nothing is left to train on")
-        return self
-
-
-class PrepareParams(Section):
-    """Stage ``prepare``: raw files to clean, deduplicated, split conversations."""
-
-    sources: list[str] = Field(default=["examples/labour-law/raw"], min_length=1)
-    """Files, folders and globs of ``.jsonl``, ``.json`` and ``.csv``; the format is detected per file."""
-    max_tokens: int = Field(default=256, ge=16)
-    """A conversation longer than this, in tokens of the base tokenizer, is rejected."""
-    personal_data: Literal["redact", "drop", "report"] = "redact"
-    """What happens to e-mail addresses, phone numbers, Chinese resident ids and bank cards."""
-    near_duplicates: NearDuplicateParams = NearDuplicateParams()
-    split: SplitParams = SplitParams()
