@@ -1,46 +1,44 @@
-"""Sentence embeddings by a local encoder: mean-pooled states of unit length."""
+"""Sentence embeddings by a local encoder, as sentence-transformers loads it with its own pooling."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from transformers import AutoModel, AutoTokenizer
 
 from serin.core.errors import ConfigError
 
-_BATCH = 32
-
 
 class Encoder:
-    """An encoder in Hugging Face format (Reimers and Gurevych 2019, arXiv 1908.10084, mean pooling)."""
+    """An encoder folder (Reimers and Gurevych 2019, arXiv 1908.10084)."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises ConfigError where the folder holds no encoder that transformers loads."""
+        """Raises ConfigError where the folder holds no encoder, or sentence-transformers is not installed."""
         if not folder.is_dir():
-            raise ConfigError(f"{folder} is no folder: expected an encoder in Hugging Face format")
+            raise ConfigError(f"{folder} is no folder: expected an encoder that sentence-transformers loads")
         try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-            self._model: Any = AutoModel.from_pretrained(str(folder), local_files_only=True).eval()
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise ConfigError(
+                "semantic duplicates need sentence-transformers: pip install 'serin[semantic]'"
+            ) from error
+        try:
+            self._model: Any = SentenceTransformer(str(folder), local_files_only=True)
         except (OSError, ValueError, KeyError) as error:
             raise ConfigError(f"{folder} holds no encoder that can be loaded: {error}") from error
 
-    def encode(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], float]:
-        """Embeddings (texts × width, each of length 1), and the share of tokens that the tokenizer does not know."""
-        embeddings, unknown, tokens = [], 0, 0
-        for start in range(0, len(texts), _BATCH):
-            batch = self._tokenizer(
-                list(texts[start : start + _BATCH]), padding=True, truncation=True, max_length=512, return_tensors="pt"
-            )
-            mask = batch["attention_mask"]
-            tokens += int(mask.sum())
-            if self._tokenizer.unk_token_id is not None:
-                unknown += int(((batch["input_ids"] == self._tokenizer.unk_token_id) & mask.bool()).sum())
-            with torch.inference_mode():
-                states = self._model(**batch).last_hidden_state
-            pooled = (states * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
-            embeddings.append(torch.nn.functional.normalize(pooled.float(), dim=1).numpy())
-        width = embeddings[0].shape[1] if embeddings else 0
-        return np.concatenate(embeddings) if embeddings else np.empty((0, width), np.float32), unknown / max(1, tokens)
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embeddings, texts × width, each of length 1."""
+        embeddings: NDArray[np.float32] = self._model.encode(
+            list(texts), normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+        )
+        return embeddings
+
+    def unknown_share(self, texts: Sequence[str]) -> float:
+        """The share of tokens that the encoder's tokenizer does not know, 0 where it knows all bytes."""
+        tokenizer = self._model.tokenizer
+        if tokenizer.unk_token_id is None or not texts:
+            return 0.0
+        ids = [i for row in tokenizer(list(texts), add_special_tokens=False)["input_ids"] for i in row]
+        return ids.count(tokenizer.unk_token_id) / max(1, len(ids))

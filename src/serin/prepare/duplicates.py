@@ -118,18 +118,20 @@ def _meetings(keys: NDArray[np.uint64], members: Index) -> Iterator[tuple[Index,
 def _confirmed(
     candidates: tuple[Index, Index], of: Index, always_kept: Flags, texts: "_Texts", threshold: float
 ) -> Iterator[tuple[int, int]]:
-    """Each later record with the earlier, kept one that it is most like; sees what its consumer writes into ``of``."""
+    """Each later record with the earlier, kept one that it is most like; sees what its consumer writes into ``of``.
+
+    Where a candidate was itself taken out, the record that it resembles is looked at in its place.
+    """
     earlier, later = candidates
     numbers, starts = np.unique(later, return_index=True)
     for number, start, end in zip(numbers.tolist(), starts, [*starts[1:], len(later)], strict=False):
         if always_kept[number]:
             continue
-        best, most = NONE, threshold
-        for other in earlier[start:end].tolist():
-            if of[other] == NONE and (found := similarity(texts.shingles(number), texts.shingles(other))) >= most:
-                best, most = (other, found) if best == NONE or found > most else (best, most)
-        if best != NONE:
-            yield number, best
+        kept = {other if of[other] == NONE else int(of[other]) for other in earlier[start:end].tolist()}
+        likes = [(similarity(texts.shingles(number), texts.shingles(other)), -other) for other in kept]
+        most, best = max(likes)
+        if most >= threshold:
+            yield number, -best
 
 
 class _Texts:

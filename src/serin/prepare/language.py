@@ -9,13 +9,15 @@ from serin.core.errors import ConfigError
 
 UNDETERMINED = "und"
 
-_SAMPLE_CHARS = 400
+_SAMPLE_CHARS = 240
 _LETTER = re.compile(r"[^\W\d_]")
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _KANA = re.compile("[\u3040-\u30ff]")
 _HANGUL = re.compile("[\uac00-\ud7af]")
 _CHINESE_SHARE = 0.3
 _KANA_SHARE = 0.05
+# Quotes, dashes and signs that stand in texts of any language.
+_TYPOGRAPHY = re.compile("[\u00a3-\u00b7\u00bb\u00d7\u2010-\u205e\u20ac\u2122\u2190-\u21ff]+")
 _CODE = re.compile(r"[a-z]{2}")
 # Words that are frequent in English and are no words of the other languages in Latin script.
 _ENGLISH_WORDS = (
@@ -48,6 +50,8 @@ class LanguageDetector:
         if self._lingua is None:
             return UNDETERMINED
         sample = text[:_SAMPLE_CHARS]
+        if not sample.isascii() and (plain := _TYPOGRAPHY.sub(" ", sample)).isascii():
+            sample = plain
         if sample.isascii():
             if "en" in self._languages and self._is_plain_english(sample):
                 return "en"

@@ -12,13 +12,13 @@ from serin.prepare.shingles import SHINGLE_CHARS, shingle_chars
 
 Words = NDArray[np.uint32]
 
-_LEAST_FOUND = 0.98
+_LEAST_FOUND = 0.995
 _MIX = (np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE3D), np.uint32(0x27D4EB2F))
 _BAND_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 def bands_for(threshold: float, permutations: int) -> tuple[int, int]:
-    """(bands, rows a band): the most rows at which a pair at the threshold still meets in some band with 98 % chance.
+    """(bands, rows a band): the most rows at which a pair at the threshold still meets in some band with 99.5 % chance.
 
     A pair of similarity s meets with probability 1 - (1 - s^rows)^bands (Leskovec, Rajaraman and Ullman, Mining of Massive
     Datasets, §3.4). More rows make fewer chance meetings.

@@ -29,12 +29,14 @@ def mark_semantic(spool: Spool, params: PrepareParams, alive: Flags, always_kept
     assert params.semantic_duplicates.model is not None
     numbers = np.flatnonzero(alive)
     texts = [_compared(spool.line(int(number)), params.near_duplicates.on) for number in numbers]
-    embeddings, unknown = Encoder(Path(params.semantic_duplicates.model)).encode(texts)
+    encoder = Encoder(Path(params.semantic_duplicates.model))
+    unknown = encoder.unknown_share(texts)
     if unknown > _MOST_UNKNOWN:
         raise ConfigError(
             f"prepare.semantic_duplicates.model does not know {unknown:.0%} of the data's tokens (at most "
             f"{_MOST_UNKNOWN:.0%} may be unknown): take an encoder for these languages"
         )
+    embeddings = encoder.encode(texts)
     threshold = params.semantic_duplicates.threshold
     for start in range(0, len(numbers), _BLOCK):
         similar = embeddings[start : start + _BLOCK] @ embeddings[: start + _BLOCK].T

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from serin.core.conversation import Conversation
 from serin.core.errors import ConfigError
+from serin.prepare.pieces import PieceCounter
 
 # Templates that print today's date print as many characters on any day: a fixed one keeps the counts the same.
 _A_DAY = datetime(2024, 11, 20, tzinfo=UTC)
@@ -25,11 +26,12 @@ class TokenCounter:
     def __init__(self, base: Path) -> None:
         """Read tokenizer and chat template from a model folder. Raises ConfigError where one is missing."""
         try:
-            self._tokenizer: Any = Tokenizer.from_file(str(base / "tokenizer.json"))
+            tokenizer: Any = Tokenizer.from_file(str(base / "tokenizer.json"))
         except Exception as error:  # the tokenizers package raises plain Exception
             raise ConfigError(f"{base / 'tokenizer.json'} is no tokenizer ({error}): check base.model") from error
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self._counter = PieceCounter(tokenizer)
         config = _json(base / "tokenizer_config.json")
         self._special = {name: _text(config.get(name)) for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
         # As the Hugging Face chat templates expect it: blocks trimmed, loop controls, plain JSON, a way to refuse.
@@ -60,7 +62,7 @@ class TokenCounter:
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each rendered text, markers of turns included."""
-        return [len(encoded) for encoded in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+        return self._counter.count(texts)
 
 
 class _Generation(Extension):

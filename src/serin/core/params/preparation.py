@@ -117,7 +117,7 @@ class SemanticDuplicateParams(Section):
     """Records that ask the same in other words, by a sentence encoder; off unless ``model`` is set."""
 
     model: str | None = None
-    """A folder in Hugging Face format with an encoder whose mean-pooled states are compared."""
+    """A folder with an encoder that sentence-transformers loads (install ``serin[semantic]``)."""
     threshold: float = Field(default=0.95, gt=0, le=1)
     """Cosine similarity from which two records count as the same."""
 
