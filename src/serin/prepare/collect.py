@@ -13,12 +13,12 @@ import orjson
 from serin.core.errors import ConfigError
 from serin.core.params import PrepareParams, SourceParams
 from serin.core.params.preparation import Format
-from serin.prepare.examine import Chunk, Examined, Rejection
-from serin.prepare.formats import format_of
-from serin.prepare.read import RawRecord, decoded, read_records
-from serin.prepare.sources import RawFile
+from serin.prepare.raw.formats import format_of
+from serin.prepare.raw.read import RawRecord, decoded, read_records
+from serin.prepare.raw.sources import RawFile
+from serin.prepare.record.examine import Chunk, Examined, Rejection
+from serin.prepare.record.workers import examine_all
 from serin.prepare.spool import Spool
-from serin.prepare.workers import examine_all
 
 Progress = Callable[[int, int, str], None]
 """Hears (bytes read, bytes in all, what was found)."""

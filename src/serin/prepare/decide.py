@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serin.core.params import PrepareParams, SourceParams
-from serin.prepare.duplicates import NONE, Flags, Index, find_duplicates
-from serin.prepare.examine import BENCHMARK
+from serin.prepare.duplicates.near import NONE, Flags, Index, find_duplicates
 from serin.prepare.mix import over_weight
+from serin.prepare.record.examine import BENCHMARK
 from serin.prepare.split import SPLITS
 from serin.prepare.spool import Spool
 
@@ -65,7 +65,7 @@ def decide(
     of = found.of
     near = (of != NONE) & ~found.exact
     if params.semantic_duplicates.model is not None:
-        from serin.prepare.semantic import mark_semantic
+        from serin.prepare.duplicates.semantic import mark_semantic
 
         mark_semantic(spool, params, (reason == 0) & (of == NONE), is_benchmark, of)
     root = _roots(of)

@@ -12,10 +12,10 @@ from serin.core.errors import FinalError
 from serin.core.params import PrepareParams
 from serin.prepare.collect import Tally
 from serin.prepare.decide import REASONS, Decisions
-from serin.prepare.duplicates import NONE
-from serin.prepare.examine import NOT_MEASURED, STEPS
+from serin.prepare.duplicates.near import NONE
 from serin.prepare.limits import verdict_on
-from serin.prepare.personal_data import TYPES
+from serin.prepare.record.examine import NOT_MEASURED, STEPS
+from serin.prepare.record.personal_data import TYPES
 from serin.prepare.split import SPLITS
 from serin.prepare.spool import Spool
 

@@ -9,7 +9,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serin.prepare.examine import Examined
+from serin.prepare.record.examine import Examined
 
 _ARRAYS = {"tokens": "i", "split": "B", "file": "L", "place": "q", "group": "Q", "numbers": "Q", "language": "H"}
 

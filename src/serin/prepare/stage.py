@@ -19,14 +19,14 @@ from serin.core.errors import ConfigError
 from serin.core.manifest import Manifest
 from serin.core.params import PrepareParams, SourceParams
 from serin.prepare.augment import KINDS, augment
-from serin.prepare.card import render_card
 from serin.prepare.collect import Collector, Progress, Tally
 from serin.prepare.decide import Decisions, decide
-from serin.prepare.minhash import bands_for
 from serin.prepare.quality import quality
-from serin.prepare.report import render_report
-from serin.prepare.sensitive import confirm
-from serin.prepare.sources import find_files
+from serin.prepare.raw.sources import find_files
+from serin.prepare.record.minhash import bands_for
+from serin.prepare.record.sensitive import confirm
+from serin.prepare.report.card import render_card
+from serin.prepare.report.page import render_report
 from serin.prepare.split import SPLITS
 from serin.prepare.spool import Spool
 from serin.prepare.write import choose_samples, write_records
@@ -142,7 +142,9 @@ def _prepared(
                 made = augment(params.augment, _to_augment(spool, tally, decisions), endpoint, dry_run)
                 collector.take_generated(_GENERATED, made.records)
                 decisions = decide(spool, params, tally.sources, objectionable)
-        augmentation = None if made is None else {**made.report(), "kept": _kept_of_generated(spool, tally, decisions)}
+        augmentation = None
+        if made is not None:
+            augmentation = _told(made.report(), progress) | {"kept": _kept_of_generated(spool, tally, decisions)}
         yield Prepared(scratch, spool, tally, decisions, quality(params, tally, spool, decisions, augmentation))
     finally:
         spool.close()
@@ -164,6 +166,15 @@ def _to_augment(spool: Spool, tally: Tally, decisions: Decisions) -> Iterator[Co
     train = decisions.kept & (spool.column("split") == SPLITS.index("train")) & is_own[spool.column("file")]
     for number in np.flatnonzero(train).tolist():
         yield Conversation.from_dict(orjson.loads(spool.line(number)))
+
+
+def _told(augmented: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """What was generated, without what differs when answers come from the cache: that is told as progress instead."""
+    if augmented["dry_run"]:
+        return augmented
+    requests, cached, tokens = (augmented.pop(name) for name in ("requests", "cached", "tokens"))
+    progress(1, 1, f"endpoint: {requests:,} requests for {tokens:,} tokens, {cached:,} answers from the cache")
+    return {**augmented, "questions": requests + cached}
 
 
 def _kept_of_generated(spool: Spool, tally: Tally, decisions: Decisions) -> dict[str, int]:

@@ -12,10 +12,10 @@ import orjson
 
 from serin.prepare.collect import Tally
 from serin.prepare.decide import REASONS, Decisions
-from serin.prepare.duplicates import NONE
-from serin.prepare.personal_data import TYPES
+from serin.prepare.duplicates.near import NONE
 from serin.prepare.quality import place_of
-from serin.prepare.report import Samples
+from serin.prepare.record.personal_data import TYPES
+from serin.prepare.report.page import Samples
 from serin.prepare.split import SPLITS
 from serin.prepare.spool import Spool
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from serin.clients.files import read_json
 from serin.core.errors import ConfigError, InputError, UsageError
-from serin.prepare.tokens import TokenCounter
+from serin.prepare.record.tokens import TokenCounter
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from serin.core.errors import InputError, UsageError
 from serin.core.params import SourceParams
-from serin.prepare.sources import RawFile, find_files
+from serin.prepare.raw.sources import RawFile, find_files
 
 DATA_FOLDER = "data"
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeGuard
 
-from serin.prepare.formats import Parsed
+from serin.prepare.raw.formats import Parsed
 
 _NAMES = ("fact", "fact_id", "group", "group_id")
 _MOST = 0.8

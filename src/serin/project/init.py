@@ -11,7 +11,7 @@ from serin.clients.dvc import run_dvc
 from serin.clients.files import write_atomically
 from serin.core.errors import UsageError
 from serin.core.params import PrepareParams
-from serin.prepare.language import LanguageDetector
+from serin.prepare.record.language import LanguageDetector
 from serin.project.base_model import BaseModel, find_base
 from serin.project.columns import Role
 from serin.project.data import copies_of, find_data

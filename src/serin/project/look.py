@@ -8,10 +8,10 @@ from typing import Any
 from serin.core.errors import ConfigError, InputError
 from serin.core.params import PrepareParams
 from serin.core.params.preparation import Format
-from serin.prepare.formats import Parsed, format_of, parse
-from serin.prepare.language import LanguageDetector
-from serin.prepare.read import RawRecord, decoded, read_records
-from serin.prepare.sources import RawFile, open_bytes, open_seekable
+from serin.prepare.raw.formats import Parsed, format_of, parse
+from serin.prepare.raw.read import RawRecord, decoded, read_records
+from serin.prepare.raw.sources import RawFile, open_bytes, open_seekable
+from serin.prepare.record.language import LanguageDetector
 from serin.project.columns import Role, guess_columns, texts_by_column
 from serin.project.encoding import encoding_of
 from serin.project.groups import group_field

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from serin.core.params import NearDuplicateParams, PrepareParams, SourceParams
 from serin.prepare.decide import decide
-from serin.prepare.duplicates import NONE, Duplicates, find_duplicates
-from serin.prepare.examine import Chunk, Examiner
+from serin.prepare.duplicates.near import NONE, Duplicates, find_duplicates
 from serin.prepare.mix import over_weight
-from serin.prepare.read import RawRecord
-from serin.prepare.shingles import normalised, numbers_in, shingles, similarity
+from serin.prepare.raw.read import RawRecord
+from serin.prepare.record.examine import Chunk, Examiner
+from serin.prepare.record.shingles import normalised, numbers_in, shingles, similarity
 from serin.prepare.spool import Spool
 
 SOURCE = SourceParams(path="a.jsonl")

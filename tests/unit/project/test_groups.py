@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from serin.prepare.formats import Parsed, RawTurn
+from serin.prepare.raw.formats import Parsed, RawTurn
 from serin.project.groups import common_group_field, group_field
 
 

@@ -7,8 +7,8 @@ from pyarrow import parquet
 
 from serin.core.errors import ConfigError, InputError
 from serin.core.params import PrepareParams, SourceParams
-from serin.prepare.language import LanguageDetector
-from serin.prepare.sources import find_files
+from serin.prepare.raw.sources import find_files
+from serin.prepare.record.language import LanguageDetector
 from serin.project.columns import Role
 from serin.project.look import SAMPLE_RECORDS, Look, look_at
 

@@ -6,7 +6,7 @@ import pytest
 
 from serin.core.errors import UsageError
 from serin.core.params import Params, SourceParams
-from serin.prepare.sources import RawFile
+from serin.prepare.raw.sources import RawFile
 from serin.project.data import Given
 from serin.project.look import Look
 from serin.project.settings import name_of, settle

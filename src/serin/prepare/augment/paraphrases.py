@@ -5,7 +5,7 @@ import unicodedata
 
 from serin.clients.endpoint import Request
 from serin.prepare.augment.answers import strings_in
-from serin.prepare.shingles import normalised
+from serin.prepare.record.shingles import normalised
 
 LONGEST_CHARS = 4000
 """Longer questions are texts to work on: models shorten them instead of asking in other words."""

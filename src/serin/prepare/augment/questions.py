@@ -2,7 +2,7 @@
 
 from serin.clients.endpoint import Request
 from serin.prepare.augment.answers import objects_in
-from serin.prepare.shingles import normalised
+from serin.prepare.record.shingles import normalised
 
 _PROMPT = """\
 Below is a passage of a document. Write up to {count} questions that it answers, each with its answer.

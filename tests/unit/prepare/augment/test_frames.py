@@ -5,7 +5,7 @@ import re
 import pytest
 
 from serin.prepare.augment.frames import FrameLanguage, choose_frames, frames_for
-from serin.prepare.shingles import normalised, shingles, similarity
+from serin.prepare.record.shingles import normalised, shingles, similarity
 
 QUESTIONS: dict[FrameLanguage, list[str]] = {
     "en": [

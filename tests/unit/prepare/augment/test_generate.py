@@ -13,7 +13,7 @@ from serin.core.conversation import Conversation, Message
 from serin.core.errors import ConfigError
 from serin.core.params import AugmentParams, EndpointParams, SourceParams
 from serin.prepare.augment import augment
-from serin.prepare.formats import format_of, parse
+from serin.prepare.raw.formats import format_of, parse
 
 
 def conversation(

@@ -1,0 +1,1 @@
+"""Records that resemble another. One rule: the first of its kind stays."""

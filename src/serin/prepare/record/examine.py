@@ -1,0 +1,294 @@
+"""One chunk of raw records, judged by everything that can be said of a record by itself. Runs in any process.
+
+What needs other records (duplicates, leakage, mixing) comes later, over what is kept here.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b, sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from serin.core.conversation import Conversation, Message
+from serin.core.params import PrepareParams, SourceParams
+from serin.core.params.preparation import Format
+from serin.prepare.raw.formats import format_of, parse
+from serin.prepare.raw.read import RawRecord, decoded
+from serin.prepare.record.language import UNDETERMINED, LanguageDetector
+from serin.prepare.record.minhash import MinHasher, Sketches
+from serin.prepare.record.personal_data import PersonalDataFinder
+from serin.prepare.record.sensitive import WordLists
+from serin.prepare.record.shingles import normalised, numbers_in
+from serin.prepare.record.tokens import TokenCounter
+from serin.prepare.record.turns import clean_turns
+from serin.prepare.split import SPLITS, split_of
+
+BENCHMARK = len(SPLITS)
+"""The split number of a record that is only compared with, never written."""
+NOT_MEASURED = -1
+"""The length in tokens where there is no tokenizer."""
+_EXCERPT_CHARS = 400
+STEPS = ("readable", "turns", "personal_data", "sensitive_words", "language", "length")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive records of one file. ``kind`` is the file's format, None where no record so far had one."""
+
+    file: int
+    name: str
+    source: SourceParams
+    kind: Format | None
+    records: tuple[RawRecord, ...]
+    is_benchmark: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One record that is not kept: where it stood, why not, and as much of it as may be shown."""
+
+    place: int
+    reason: str
+    record: Any
+
+
+@dataclass(slots=True)
+class Examined:
+    """A chunk's kept records in columns, its rejections, and what was counted on the way."""
+
+    file: int
+    read: int
+    kind: Format | None
+    lines: list[bytes] = field(default_factory=list)
+    languages: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    splits: list[int] = field(default_factory=list)
+    groups: list[int] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    exact: bytearray = field(default_factory=bytearray)
+    sketches: Sketches | None = None
+    sensitive: list[int] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
+    left: Counter[str] = field(default_factory=Counter)
+    mended: Counter[str] = field(default_factory=Counter)
+    words: Counter[str] = field(default_factory=Counter)
+    found: Counter[str] = field(default_factory=Counter)
+    found_in: Counter[str] = field(default_factory=Counter)
+    mended_samples: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """A record on its way through a chunk."""
+
+    place: int
+    conversation: Conversation
+    rendered: str = ""
+    tokens: int = NOT_MEASURED
+    has_sensitive_words: bool = False
+
+
+class Examiner:
+    """Holds what examining needs: a tokenizer (or none), a language detector, word lists, hash functions."""
+
+    def __init__(self, params: PrepareParams, base: Path | None) -> None:
+        self.params = params
+        self._counter = TokenCounter(base) if base is not None else None
+        self._languages = LanguageDetector(params.languages.detect)
+        self._keep = None if params.languages.keep is None else {*params.languages.keep, UNDETERMINED}
+        self._personal_data = PersonalDataFinder(params.personal_data)
+        self._words = WordLists.load(params.sensitive_words)
+        self._hasher = MinHasher(params.near_duplicates.threshold, params.near_duplicates.permutations)
+
+    @property
+    def bands(self) -> int:
+        """How many LSH bands a sketch has."""
+        return self._hasher.bands
+
+    def examine(self, chunk: Chunk) -> Examined:
+        """Judge every record of a chunk by itself, in order."""
+        out = Examined(chunk.file, len(chunk.records), chunk.kind)
+        candidates = []
+        for raw in chunk.records:
+            candidate = self._candidate(decoded(raw), chunk, out)
+            if candidate is not None:
+                candidates.append(candidate)
+        candidates = self._within_length(candidates, out)
+        self._write_columns(candidates, chunk, out)
+        return out
+
+    def _candidate(self, raw: RawRecord, chunk: Chunk, out: Examined) -> _Candidate | None:
+        judged = self._judge(raw, chunk, out)
+        if isinstance(judged, str):
+            out.rejected.append(Rejection(raw.line, judged, self._personal_data.redact_value(_shown(raw.value))))
+            return None
+        return judged
+
+    def _judge(self, raw: RawRecord, chunk: Chunk, out: Examined) -> _Candidate | str:
+        """The record as a candidate, or the reason why it is none."""
+        if raw.fault is not None:
+            return raw.fault
+        out.kind = out.kind or format_of(raw.value)
+        parsed = parse(raw.value, chunk.source, out.kind) if out.kind else None
+        if parsed is None:
+            return "mixed_format" if format_of(raw.value) not in (None, out.kind) else "unknown_format"
+        out.left["readable"] += 1
+        cleaned = clean_turns(parsed.turns, self.params.markup)
+        if isinstance(cleaned, str):
+            return cleaned
+        messages, mended = cleaned
+        out.left["turns"] += 1
+        out.mended.update(mended)
+        text = _text_of(messages)
+        if mended and not mended <= out.mended_samples.keys():
+            self._take_samples(mended, "\n".join(turn.content for turn in parsed.turns), text, out)
+        messages, found = self._without_personal_data(messages, text)
+        if found:
+            text = _text_of(messages)
+            out.found += found
+            out.found_in.update(found.keys())
+            if any(self._personal_data.actions[type_] == "drop" for type_ in found):
+                return "personal_data"
+        out.left["personal_data"] += 1
+        lists = self._words.find(text)
+        out.words.update(lists)
+        asks_judge = bool(lists) and self.params.sensitive_words.judge
+        if lists and self.params.sensitive_words.action == "drop" and not asks_judge:
+            return "sensitive_words"
+        out.left["sensitive_words"] += 1
+        language = self._languages.detect(text, parsed.meta.get("language"))
+        if self._keep is not None and language not in self._keep:
+            return "language"
+        out.left["language"] += 1
+        meta = self._meta(parsed.meta, messages, f"{chunk.name}:{raw.line}", language)
+        tools = tuple(self._personal_data.redact_value(tool) for tool in parsed.tools)
+        return _Candidate(raw.line, Conversation(messages, meta, tools), has_sensitive_words=asks_judge)
+
+    def _take_samples(self, mended: frozenset[str], before: str, after: str, out: Examined) -> None:
+        if not self._personal_data.find(before)[1]:
+            for kind in mended - out.mended_samples.keys():
+                out.mended_samples[kind] = (before, after)
+
+    def _without_personal_data(
+        self, messages: tuple[Message, ...], text: str
+    ) -> tuple[tuple[Message, ...], Counter[str]]:
+        """The turns redacted, and what was found; ``text`` is all of them, and where it holds nothing they do not."""
+        found: Counter[str] = Counter()
+        is_plain = all(m.reasoning_content is None and not m.tool_calls for m in messages)
+        if is_plain and not self._personal_data.find(text)[1]:
+            return messages, found
+        redacted = []
+        for message in messages:
+            content, kinds = self._personal_data.find(message.content)
+            found += kinds
+            reasoning = message.reasoning_content
+            if reasoning is not None:
+                reasoning, kinds = self._personal_data.find(reasoning)
+                found += kinds
+            calls = tuple(self._personal_data.redact_value(call) for call in message.tool_calls)
+            redacted.append(replace(message, content=content, reasoning_content=reasoning, tool_calls=calls))
+        return tuple(redacted), found
+
+    def _meta(self, given: dict[str, Any], messages: tuple[Message, ...], source: str, language: str) -> dict[str, Any]:
+        """What is known of a record; its id is the digest of its turns, so that it is the same in any file."""
+        redacted: dict[str, Any] = self._personal_data.redact_value(given)
+        group = redacted.get(self.params.split.group, redacted.get("group"))
+        return {
+            **redacted,
+            "id": _id_of(messages),
+            "source": source,
+            "language": language,
+            **({"group": str(group)} if group is not None else {}),
+        }
+
+    def _within_length(self, candidates: list[_Candidate], out: Examined) -> list[_Candidate]:
+        if self._counter is None:
+            out.left["length"] += len(candidates)
+            return candidates
+        fitting = []
+        for candidate in candidates:
+            rendered = self._counter.render(candidate.conversation)
+            if rendered is None:
+                out.rejected.append(Rejection(candidate.place, "template_refuses", candidate.conversation.as_dict()))
+            else:
+                candidate.rendered = rendered
+                fitting.append(candidate)
+        for candidate, tokens in zip(fitting, self._counter.count([c.rendered for c in fitting]), strict=True):
+            candidate.tokens = tokens
+        kept = [c for c in fitting if c.tokens <= self.params.max_tokens or self._shortened(c, out)]
+        kept_places = {c.place for c in kept}
+        for candidate in fitting:
+            if candidate.place not in kept_places:
+                out.rejected.append(Rejection(candidate.place, "too_long", candidate.conversation.as_dict()))
+        out.rejected.sort(key=lambda rejection: rejection.place)
+        out.left["length"] += len(kept)
+        return kept
+
+    def _shortened(self, candidate: _Candidate, out: Examined) -> bool:
+        """Whether whole exchanges could be taken off the end until the conversation fits; changes it if so."""
+        if self.params.too_long != "truncate" or self._counter is None:
+            return False
+        whole = candidate.conversation
+        asked = [i for i, message in enumerate(whole.messages) if message.role == "user"]
+        for end in reversed(asked[1:]):
+            messages = whole.messages[:end]
+            meta = {**whole.meta, "id": _id_of(messages), "truncated": True}
+            shorter = Conversation(messages, meta, whole.tools)
+            rendered = self._counter.render(shorter)
+            if rendered is not None and (tokens := self._counter.count([rendered])[0]) <= self.params.max_tokens:
+                candidate.conversation, candidate.tokens = shorter, tokens
+                out.mended["truncated"] += 1
+                return True
+        return False
+
+    def _write_columns(self, candidates: Sequence[_Candidate], chunk: Chunk, out: Examined) -> None:
+        on_user = self.params.near_duplicates.on == "user"
+        texts = []
+        for candidate in candidates:
+            conversation = candidate.conversation
+            asked = normalised(conversation.user_text)
+            text = asked if on_user else normalised(conversation.whole_text)
+            group = conversation.meta.get("group")
+            texts.append(text)
+            out.lines.append(orjson.dumps(conversation.as_dict()) + b"\n")
+            out.languages.append(conversation.language)
+            out.places.append(candidate.place)
+            out.tokens.append(candidate.tokens)
+            out.groups.append(0 if group is None else _hash(group))
+            out.numbers.append(_hash("\0".join(numbers_in(text))))
+            out.exact += blake2b(text.encode(), digest_size=16).digest()
+            out.splits.append(BENCHMARK if chunk.is_benchmark else self._split(asked, group, chunk.source))
+            if candidate.has_sensitive_words:
+                out.sensitive.append(len(texts) - 1)
+        out.sketches = self._hasher.sketch(texts) if texts else None
+
+    def _split(self, asked: str, group: str | None, source: SourceParams) -> int:
+        drawn = split_of(asked, group, self.params.split)
+        held_out = drawn == "control" and group is not None
+        return SPLITS.index(drawn if source.split is None or (held_out and source.split != "test") else source.split)
+
+
+def _id_of(messages: Sequence[Message]) -> str:
+    """SHA-256 of the turns as canonical JSON, first 16 hex digits."""
+    turns = [message.as_dict() for message in messages]
+    return sha256(orjson.dumps(turns, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def _text_of(messages: Sequence[Message]) -> str:
+    return "\n".join(message.content for message in messages)
+
+
+def _shown(value: Any) -> Any:
+    """A raw value as JSON can hold it: Parquet has dates and bytes, and some values are nested too deep to write."""
+    try:
+        return orjson.loads(orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS))
+    except orjson.JSONEncodeError:
+        return str(value)[:_EXCERPT_CHARS]

@@ -1,0 +1,69 @@
+"""Chunks examined by several processes, given back in reading order."""
+
+import multiprocessing
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from serin.core.errors import FinalError
+from serin.core.params import PrepareParams
+from serin.prepare.record.examine import Chunk, Examined, Examiner
+
+_AHEAD_A_WORKER = 3
+
+_examiner: Examiner | None = None
+
+
+def examine_all(chunks: Iterable[Chunk], params: PrepareParams, base: Path | None, workers: int) -> Iterator[Examined]:
+    """Examine chunks in ``workers`` processes, or in this one where ``workers`` is below 2; the order stays.
+
+    Only a few chunks a worker are under way at once, so that memory does not grow with the input.
+
+    Raises:
+        FinalError: a worker was killed, as by the system when memory ran out.
+    """
+    if workers < 2:
+        examiner = Examiner(params, base)
+        for chunk in chunks:
+            yield examiner.examine(chunk)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, _start, (params, base))
+    waiting: deque[Future[Examined]] = deque()
+    try:
+        for chunk in chunks:
+            waiting.append(pool.submit(_examine, chunk))
+            if len(waiting) >= workers * _AHEAD_A_WORKER:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise FinalError(
+            "a process that examined records was killed, perhaps for want of memory: lower prepare.workers and run again"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start(params: PrepareParams, base: Path | None) -> None:
+    global _examiner
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _examiner = Examiner(params, base)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work forever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _examine(chunk: Chunk) -> Examined:
+    assert _examiner is not None
+    return _examiner.examine(chunk)
