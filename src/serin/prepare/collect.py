@@ -121,12 +121,12 @@ class Collector:
         for record in records:
             held.append(record)
             size += len(record.value) if isinstance(record.value, bytes | str) else 0
-            if kind is None and record.fault is None:
-                kind = format_of(decoded(record).value)
             if len(held) >= _CHUNK_RECORDS or size >= _CHUNK_BYTES:
+                kind = kind or _commonest_format(held)
                 yield Chunk(number, file.name, file.source, kind, tuple(held), file.is_benchmark)
                 held, size = [], 0
         if held:
+            kind = kind or _commonest_format(held)
             yield Chunk(number, file.name, file.source, kind, tuple(held), file.is_benchmark)
 
     def _examine(self, chunks: Iterator[Chunk], workers: int) -> None:
@@ -169,3 +169,10 @@ class Collector:
         self.tally.reasons[rejection.reason] += 1
         record = {"source": name, "line": rejection.place, "reason": rejection.reason, "record": rejection.record}
         self._rejections.write(b"%d %d " % (number, rejection.place) + orjson.dumps(record) + b"\n")
+
+
+def _commonest_format(records: Sequence[RawRecord]) -> Format | None:
+    """The format of most of the first records: one odd record at the top does not decide for a whole file."""
+    kinds = Counter(format_of(decoded(record).value) for record in records if record.fault is None)
+    del kinds[None]
+    return max(kinds, key=lambda kind: kinds[kind], default=None)

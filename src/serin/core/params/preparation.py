@@ -21,7 +21,7 @@ class SourceParams(Section):
     ``.jsonl``, ``.json``, ``.csv``, ``.tsv`` and ``.parquet``; all but the last also as ``.gz`` and ``.zst``.
     """
     format: Format | None = None
-    """Of its records; null: detected per file, from the first record that has a known one."""
+    """Of its records; null: detected per file, that of most of its first records."""
     columns: dict[Literal["system", "user", "assistant", "group", "language", "id"], str] | None = None
     """For ``format: columns``: which column (or dotted path) holds the system prompt, the question, the answer …"""
     encoding: str = Field(default="utf-8", pattern=r"^[A-Za-z0-9_.:-]{1,40}$")

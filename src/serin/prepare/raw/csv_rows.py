@@ -40,6 +40,8 @@ def _rows(lines: "_Lines", path: str) -> Iterator[tuple[int, Any, str | None]]:
             continue
         if names is None:
             names = _header(row, path)
+        elif len(row) != len(names) and lines.count > 1:
+            yield lines.first, lines.give_back_all_but_the_first(), "broken_quotes"
         elif any("\udc80" <= char <= "\udcff" for cell in row for char in cell if not cell.isascii()):
             text = delimiter.join(row).encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
             yield lines.first, text, "not_utf8"
@@ -80,6 +82,11 @@ class _Lines:
     def head(self) -> str:
         """The line that the row begins with."""
         return self._waiting[0]
+
+    @property
+    def count(self) -> int:
+        """Lines that the present row has taken."""
+        return len(self._taken)
 
     def give_back_all_but_the_first(self) -> str:
         """Let the next row begin at the second line of this one; returns the first."""

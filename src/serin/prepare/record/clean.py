@@ -21,11 +21,14 @@ _REPAIR = TextFixerConfig(
 _COMMON = MOJIBAKE_CATEGORIES["common"]
 _TELLING = "".join(chars for kind, chars in MOJIBAKE_CATEGORIES.items() if kind != "common")
 _MAYBE_MOJIBAKE = re.compile(f"[\x80-\x9fŒœÃÂ]|[{_TELLING}][{_TELLING}{_COMMON}]|[{_COMMON}][{_TELLING}]")
-# Zero-width space, word joiner, BOM, soft hyphen and the directional marks. The joiners U+200C and U+200D stay where they
-# stand between letters: Persian and emoji need them.
+# Zero-width space, word joiner, BOM, soft hyphen and the directional marks. The joiners U+200C and U+200D stay in
+# scripts that need them, and between emoji.
 _INVISIBLE = re.compile(
     "[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u00ad\ufff9-\ufffb\U000e0000\U000e0001]"
 )
+# A joiner between Latin, Chinese or Japanese letters joins nothing.
+_UNJOINED = "A-Za-z0-9\u00c0-\u024f\u3040-\u30ff\u4e00-\u9fff"
+_JOINER = re.compile(f"(?<=[{_UNJOINED}])[\u200c\u200d]+(?=[{_UNJOINED}])")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
 _WIDE_BLANK = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f]")
 _BLANK_RUN = re.compile(r"(?<=\S)[ \t]+(?=\S)")
@@ -37,7 +40,7 @@ _FENCE = "```"
 # Left over from web pages. Tags that carry meaning of their own (code, sup, a with its address …) are no leftovers.
 _TAG = re.compile(
     r"</?(?:p|br|div|span|font|b|i|u|em|strong|center|ul|ol|li|h[1-6]|table|tbody|thead|tr|td|th|section|article|hr)"
-    r"(?:\s+[a-zA-Z-]+(?:\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'|[^\s\"'<>=]+))?)*\s*/?>",
+    r"(?:\s+[a-zA-Z-]+(?:\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'|[^\s\"'<>=]+)))*\s*/?>",
     re.IGNORECASE,
 )
 _BREAKING_TAG = re.compile(r"</?(?:p|br|div|ul|ol|li|h[1-6]|table|tr|section|article|hr)\b", re.IGNORECASE)
@@ -46,7 +49,8 @@ _ENTITY = re.compile(
 )
 # A text with code in it, or about markup, means its tags.
 _MEANS_MARKUP = re.compile(
-    r"`|</?(?:html|head|body|code|pre|script|style|svg|xml)\b|\b(?:html|xml|markup|tags?)\b|标签|标记语言",
+    r"`|</?(?:html|head|body|code|pre|script|style|svg|xml)\b|\b(?:html|xml|markup)\b|\b(?-i:tags?)\b|标记语言"
+    r"|(?-i:(?<=\w)<[A-Z]>)",
     re.IGNORECASE,
 )
 _ROUNDS = 8
@@ -103,7 +107,7 @@ def _drop_invisible(text: str) -> str:
     if text.isprintable():
         return text
     text = _CONTROL.sub("", text)
-    return text if text.isascii() else _INVISIBLE.sub("", text)
+    return text if text.isascii() else _JOINER.sub("", _INVISIBLE.sub("", text))
 
 
 def _strip_markup(text: str) -> str:

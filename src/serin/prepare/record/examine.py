@@ -132,10 +132,9 @@ class Examiner:
         """The record as a candidate, or the reason why it is none."""
         if raw.fault is not None:
             return raw.fault
-        out.kind = out.kind or format_of(raw.value)
-        parsed = parse(raw.value, chunk.source, out.kind) if out.kind else None
+        parsed = parse(raw.value, chunk.source, chunk.kind) if chunk.kind else None
         if parsed is None:
-            return "mixed_format" if format_of(raw.value) not in (None, out.kind) else "unknown_format"
+            return "mixed_format" if format_of(raw.value) not in (None, chunk.kind) else "unknown_format"
         out.left["readable"] += 1
         cleaned = clean_turns(parsed.turns, self.params.markup)
         if isinstance(cleaned, str):
@@ -189,7 +188,7 @@ class Examiner:
             if reasoning is not None:
                 reasoning, kinds = self._personal_data.find(reasoning)
                 found += kinds
-            calls = tuple(self._personal_data.redact_value(call) for call in message.tool_calls)
+            calls = tuple(self._personal_data.redact_value(call, found) for call in message.tool_calls)
             redacted.append(replace(message, content=content, reasoning_content=reasoning, tool_calls=calls))
         return tuple(redacted), found
 

@@ -1,6 +1,7 @@
 """Which language a text is in: by script where that decides, by common words for English, by lingua elsewhere."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -50,8 +51,10 @@ class LanguageDetector:
         if self._lingua is None:
             return UNDETERMINED
         sample = text[:_SAMPLE_CHARS]
-        if not sample.isascii() and (plain := _TYPOGRAPHY.sub(" ", sample)).isascii():
-            sample = plain
+        if not sample.isascii():
+            sample = unicodedata.normalize("NFKC", sample)
+            plain = _TYPOGRAPHY.sub(" ", sample)
+            sample = plain if plain.isascii() else sample
         if sample.isascii():
             if "en" in self._languages and self._is_plain_english(sample):
                 return "en"

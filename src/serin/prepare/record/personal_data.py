@@ -13,15 +13,18 @@ from stdnum import iban
 
 from serin.core.params import PersonalDataParams
 
+# Letters of an address: of any script that puts blanks between words, since Chinese runs on right behind one.
+_MAIL = r"[^\W\u2e80-\u9fff\uac00-\ud7af\uff00-\uffef]"
 _EMAIL = re.compile(
-    r"(?<![\w.+-])[\w.+-]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![\w-]*@)(?![A-Za-z0-9-])"
+    rf"(?<![.+-])(?<!{_MAIL})(?:{_MAIL}|[.+-]){{1,64}}@(?:{_MAIL}(?:(?:{_MAIL}|-){{0,61}}{_MAIL})?\.){{1,8}}"
+    rf"(?:(?![\d_]){_MAIL}){{2,24}}(?!(?:{_MAIL}|-)*@)(?!{_MAIL}|-)"
 )
 _RESIDENT_ID = re.compile(r"(?<![0-9A-Za-z])[1-9]\d{16}[0-9Xx](?![0-9A-Za-z])", re.ASCII)
-_CARD = re.compile(r"(?<![\d.])[2-6](?:[ -]?\d){12,18}(?!\d)", re.ASCII)
+_CARD = re.compile(r"(?<![\d.+])[2-6](?:[ -]?\d){12,18}(?!\d)", re.ASCII)
 # ``+86`` may stand anywhere; without the plus no digit may come before it.
 _CHINESE_MOBILE = re.compile(r"(?:\+86[ -]?|(?<![\d+])(?:(?:00)?86[ -]?)?)1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?!\d)", re.ASCII)
 _INTERNATIONAL = re.compile(
-    r"(?<![\w+])(?:\+|00(?=[1-9]\d{9}))[1-9]\d{0,2}(?:[ .-]?\(?\d{1,4}\)?){2,6}(?!\d)", re.ASCII
+    r"(?<![\w+])(?:\+|00(?=[1-9]\d{9}))[1-9]\d{0,2}(?:[ .-]?(?:\(\d{1,4}\)|\d{1,4})){2,6}(?!\d)", re.ASCII
 )
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?![A-Za-z0-9])", re.ASCII)
 # Four numbers behind one of these words are a version.
@@ -29,7 +32,7 @@ _IPV4 = re.compile(
     r"(?<![vV]ersion )(?<![rR]elease )(?<!版本)(?<!版本号)(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)", re.ASCII
 )
 _IPV6 = re.compile(
-    r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:|:(?=:)){2,7}(?::|[0-9A-Fa-f]{1,4})(?::?[0-9A-Fa-f]{1,4})*(?![\w:])"
+    r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:|:(?=:)){2,7}(?::|[0-9A-Fa-f]{1,4})(?::?[0-9A-Fa-f]{1,4})*(?![\w:])", re.ASCII
 )
 # The forms that providers document for their keys, and what stands behind the word for a password.
 _SECRET = re.compile(
@@ -43,8 +46,9 @@ _SECRET = re.compile(
 )
 _ASSIGNED = re.compile(
     r"(?P<name>(?<![A-Za-z])"
-    r"(?:pass(?:word|wd|phrase)|(?:api|access|secret|private)[ _-]?(?:key|token)|(?:client[ _-])?secret|auth[ _-]?token|bearer)"
-    r"(?:\s+is)?\s*(?:[:=]\s*|(?<=\bis)\s+|(?<=earer)\s+)[\"']?"
+    r"(?:pass(?:wor[dt]|wd|phrase)|kennwort|mot de passe|contraseña|(?:api|access|secret|private)[ _-]?(?:key|token)"
+    r"|(?:client[ _-])?secret|auth[ _-]?token|bearer)"
+    r"(?:\s+(?:is|ist|est|es))?\s*(?:[:=]\s*|(?<=\bis)\s+|(?<=\bist)\s+|(?<=\best)\s+|(?<=\bes)\s+|(?<=earer)\s+)[\"']?"
     r"|(?:密码|口令|密钥)(?:是|为)?\s*[:：=]?\s*[\"']?)"
     r"(?P<secret>(?=[^\s\"',;，。；]*\d)(?=[^\s\"',;，。；]*[A-Za-z])[!-~]{6,}?)"
     r"(?=[\s\"',;，。；]|[.!?](?:\s|$)|$)",
@@ -134,7 +138,7 @@ _KEY_PARTS = (
     "eyJ",
     "-----BEGIN",
 )
-_NAME_PARTS = ("pass", "key", "token", "secret", "bearer", "密", "口令")
+_NAME_PARTS = ("pass", "kennwort", "contrase", "key", "token", "secret", "bearer", "密", "口令")
 
 
 def _maybe_key(text: str) -> bool:
@@ -211,14 +215,17 @@ class PersonalDataFinder:
 
         return kind.pattern.sub(replaced, text)
 
-    def redact_value(self, value: Any) -> Any:
-        """A JSON value with every string in it redacted, keys as they are: what may be shown of a record."""
+    def redact_value(self, value: Any, found: Counter[str] | None = None) -> Any:
+        """A JSON value with every string in it redacted, keys as they are; what is found is added to ``found``."""
         if isinstance(value, str):
-            return self.find(value)[0]
+            text, kinds = self.find(value)
+            if found is not None:
+                found.update(kinds)
+            return text
         if isinstance(value, list | tuple):
-            return [self.redact_value(item) for item in value]
+            return [self.redact_value(item, found) for item in value]
         if isinstance(value, dict):
-            return {key: self.redact_value(item) for key, item in value.items()}
+            return {key: self.redact_value(item, found) for key, item in value.items()}
         return value
 
 

@@ -7,7 +7,8 @@ import unicodedata
 # so do marks, which are vowels in many scripts.
 _TELLING = frozenset("#%&@*/\\+")
 _CHINESE_OR_KANA = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
-_NUMBER = re.compile("[0-9]+|[〇零一二两三四五六七八九十百千万]+")
+# Chinese numerals are numbers but in words such as 一下 (a little) and 一般 (as a rule).
+_NUMBER = re.compile("[0-9]+|[〇零一二两三四五六七八九十百千万]+(?![下些直定般样共旦起切律致向])")
 _SHARE_WITHOUT_SPACES = 0.25
 SHINGLE_CHARS_WITHOUT_SPACES = 2
 SHINGLE_CHARS = 4

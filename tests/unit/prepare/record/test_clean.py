@@ -26,6 +26,8 @@ texts = st.text(
         ("one\r\ntwo\rthree\u2028four", "one\ntwo\nthree\nfour", {"white_space"}),
         ("a\u00a0 b\tc  d \n\n\n\ne ", "a b c d\n\ne", {"white_space"}),
         ("<p>Hi&nbsp;there,<br/>you &amp; me</p>", "Hi there,\nyou & me", {"markup", "white_space"}),
+        ("<p>Am Tag davor</p>", "Am Tag davor", {"markup", "white_space"}),
+        ("minu\u200dtes and 试\u200c用", "minutes and 试用", {"invisible"}),
         ('<div class="x"><b>Bold</b> move</div>', "Bold move", {"markup", "white_space"}),
     ],
 )
@@ -40,6 +42,8 @@ def test_what_is_broken_is_mended_and_named(given_: str, expected: str, mended: 
         "试用期最长不得超过六个月。（第十九条）",
         "ｗｉｄｅ １２３",
         "if a < b and c > d: x &= 1",
+        "if a<b and b>69 then",
+        "A List<U> of Map<K, List<V>>",
         "What does the <br> tag do in HTML?",
         "Use `<p>text</p>` for a paragraph.",
         "```\ndef f():\n    return  1\n\n\n\nx = 2\n```",

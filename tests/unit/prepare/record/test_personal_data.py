@@ -18,7 +18,12 @@ FINDER = PersonalDataFinder(PersonalDataParams())
     ("text", "redacted"),
     [
         ("Write to Li.Wei+x@mail.example.co.uk.", "Write to [EMAIL]."),
-        ("邮箱：wang@例子.公司，谢谢", "邮箱：[EMAIL]，谢谢"),
+        ("我的邮箱是wang@example.cn，谢谢", "我的邮箱是[EMAIL]，谢谢"),
+        ("抄送müller@straße.de和店长。", "抄送[EMAIL]和店长。"),
+        ("请求来自2a00:1450:4001:80b::200e。", "请求来自[IP_ADDRESS]。"),
+        ("(Tel. +49 170 1234567)", "(Tel. [PHONE])"),
+        ("+4915171508315", "[PHONE]"),
+        ("Das Passwort ist X1abcdef, Passwort: Y2abcdef", "Das Passwort ist [SECRET], Passwort: [SECRET]"),
         ("Call +49 170 1234567 or +1 (415) 555-2671!", "Call [PHONE] or [PHONE]!"),
         ("打13800138000或138-0013-8000或+86 138 0013 8000", "打[PHONE]或[PHONE]或[PHONE]"),
         ("00491701234567", "[PHONE]"),
