@@ -15,6 +15,9 @@ from serin.core.conversation import Conversation
 from serin.core.grading import right_article
 from serin.core.params import SourceParams
 from serin.prepare import stage
+from serin.prepare.raw.formats import format_of, parse
+from serin.prepare.raw.read import decoded, read_records
+from serin.prepare.raw.sources import find_files
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "labour-law"
@@ -66,6 +69,28 @@ def test_every_planted_fault_is_found_and_nothing_else_is_rejected(prepared: Pat
     everything = "".join(path.read_text(encoding="utf-8") for path in prepared.iterdir())
     for private in ("mei.zhang@", "13800138000", "11010519491231002X"):
         assert private not in everything
+
+
+def test_all_clean_records_are_kept_as_they_were_written(prepared: Path) -> None:
+    planted = {f"{p['source']}:{p['line']}" for p in read_json(EXAMPLE / "planted-faults.json")}
+    sources = [SourceParams(path=str(EXAMPLE / "raw"))]
+    raw = {
+        f"{file.name}:{record.line}": parse(decoded(record).value, file.source, kind)
+        for file in find_files(sources)
+        for kind in [format_of(next(decoded(r).value for r in read_records(file, 1 << 20)))]
+        for record in read_records(file, 1 << 20)
+        if kind is not None
+    }
+    clean = {place: parsed for place, parsed in raw.items() if place not in planted and parsed is not None}
+    records = kept(prepared)
+    assert len(clean) == len(FACTS) * 6
+    changed = [
+        place
+        for place, parsed in clean.items()
+        if [m["content"] for m in records[place]["messages"]] != [turn.content for turn in parsed.turns]
+    ]
+    assert changed == []
+    assert read_json(prepared / "quality.json")["mended"] == {"encoding": 1}
 
 
 def test_control_facts_are_twenty_and_appear_in_no_other_split(prepared: Path) -> None:

@@ -168,7 +168,8 @@ class Examiner:
         return _Candidate(raw.line, Conversation(messages, meta, tools), has_sensitive_words=asks_judge)
 
     def _take_samples(self, mended: frozenset[str], before: str, after: str, out: Examined) -> None:
-        if not self._personal_data.find(before)[1]:
+        """Keep a text before and after mending for the report, where neither holds personal data."""
+        if not self._personal_data.find(before)[1] and not self._personal_data.find(after)[1]:
             for kind in mended - out.mended_samples.keys():
                 out.mended_samples[kind] = (before, after)
 
