@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 @click.argument("more_data", metavar="", nargs=-1)
 @click.option(
     "--base",
-    required=True,
     metavar="MODEL",
-    help="The model to fine-tune: a folder in Hugging Face format, or a hub id (owner/name) with its --revision.",
+    help="The model to fine-tune: a folder in Hugging Face format, or a hub id (owner/name) with its --revision.  [default: "
+    "left to be named in params.yaml]",
 )
 @click.option("--revision", metavar="HEX", help="The 40-hex commit of a hub id.")
 @click.option("--name", help="What the tuned models are called.  [default: the name of DIR]")
@@ -38,7 +38,7 @@ def command(
     directory: Path,
     data: tuple[str, ...],
     more_data: tuple[str, ...],
-    base: str,
+    base: str | None,
     revision: str | None,
     name: str | None,
     columns: str | None,
@@ -58,8 +58,9 @@ def command(
         click.echo(f"copied {source} to {directory / place}")
     click.echo(f"wrote {', '.join(project.written)} and .dvc in {directory}")
     here = directory.resolve() == Path.cwd()
+    first = "name your model under base in params.yaml, then " if base is None else ""
     click.echo(
-        f"next: {'' if here else f'cd {directory} && '}dvc repro prepare, then look at artifacts/dataset/quality.html"
+        f"next: {first}{'' if here else f'cd {directory} && '}dvc repro prepare, then look at artifacts/dataset/quality.html"
     )
 
 

@@ -26,7 +26,8 @@ def command(
 ) -> None:
     """Clean, deduplicate and split raw data; every record is kept or rejected with a reason.
 
-    With --check, FILES (files, folders, globs, s3://…) take the place of the sources in params.yaml, which need not exist.
+    With --check, FILES (files, folders, globs, s3://…) take the place of the sources in params.yaml, which need not
+    exist; what it says of a source of the same path holds.
     """
     if not only_check and (files or page):
         raise UsageError("FILES and --report go with --check: a dataset is made of prepare.sources in params.yaml")
@@ -58,7 +59,10 @@ def _check(params: Params, base_out: Path, page: Path | None, files: tuple[str, 
     from serin.prepare import stage
 
     has_base = (base_out / base_stage.BASE_FILE).is_file()
-    sources = [SourceParams(path=file) for file in files] or params.prepare.sources
+    known = {source.path: source for source in params.prepare.sources}
+    if not all(files):
+        raise UsageError("FILES: '' is no file; name files, folders, globs or s3:// addresses")
+    sources = [known.get(file) or SourceParams(path=file) for file in files] or params.prepare.sources
     prepare = params.prepare.model_copy(update={"sources": sources})
     with progress_bar("check") as bar:
         folder = base_stage.load(base_out).folder if has_base else None

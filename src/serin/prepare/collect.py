@@ -95,9 +95,14 @@ class Collector:
             done = 0
             for number, file in enumerate(everything, first):
                 records = read_records(file, self.params.max_record_bytes, endpoint_url)
-                yield from self._chunks(number, records)
+                passed = 0
+                for chunk in self._chunks(number, records):
+                    yield chunk
+                    if file.compression is None:
+                        passed += sum(_size_of(record.value) for record in chunk.records)
+                    progress(done + min(passed, file.size_bytes), total, self._so_far())
                 done += file.size_bytes
-                progress(done, total, f"{len(self._spool):,} kept, {sum(self.tally.reasons.values()):,} rejected")
+                progress(done, total, self._so_far())
 
         self._examine(chunks(), self._workers(total))
 
@@ -107,6 +112,9 @@ class Collector:
         self.tally.files.append(FileTally(source.path, source, kind="messages", is_augmented=True))
         raw = (RawRecord(place, record) for place, record in enumerate(records, 1))
         self._examine(self._chunks(number, raw), workers=1)
+
+    def _so_far(self) -> str:
+        return f"{len(self._spool):,} kept, {sum(self.tally.reasons.values()):,} rejected"
 
     def _workers(self, total_bytes: int) -> int:
         if self.params.workers:
@@ -120,7 +128,7 @@ class Collector:
         size = 0
         for record in records:
             held.append(record)
-            size += len(record.value) if isinstance(record.value, bytes | str) else 0
+            size += _size_of(record.value)
             if len(held) >= _CHUNK_RECORDS or size >= _CHUNK_BYTES:
                 kind = kind or _commonest_format(held)
                 yield Chunk(number, file.name, file.source, kind, tuple(held), file.is_benchmark)
@@ -140,10 +148,11 @@ class Collector:
         file.read += examined.read
         file.rejected += len(examined.rejected)
         file.kind = file.kind or examined.kind
-        self.tally.to_judge += [len(self._spool) + number for number in examined.sensitive]
+        first = len(self._spool)
         self._spool.add(examined)
         if file.is_benchmark:
             return
+        self.tally.to_judge += [first + number for number in examined.sensitive]
         for rejection in examined.rejected:
             self._reject(examined.file, file.name, rejection)
         tally = self.tally
@@ -169,6 +178,13 @@ class Collector:
         self.tally.reasons[rejection.reason] += 1
         record = {"source": name, "line": rejection.place, "reason": rejection.reason, "record": rejection.record}
         self._rejections.write(b"%d %d " % (number, rejection.place) + orjson.dumps(record) + b"\n")
+
+
+def _size_of(value: Any) -> int:
+    """Roughly, in bytes: a text's length, or that of the texts in a row."""
+    if isinstance(value, bytes | str):
+        return len(value)
+    return sum(map(_size_of, value.values())) if isinstance(value, dict) else 0
 
 
 def _commonest_format(records: Sequence[RawRecord]) -> Format | None:

@@ -20,6 +20,7 @@ REASONS = (
     "near_duplicate",
     "semantic_duplicate",
     "benchmark",
+    "held_out_group",
     "over_weight",
 )
 _CODE = {reason: code for code, reason in enumerate(REASONS)}
@@ -74,12 +75,23 @@ def decide(
     reason[near] = _CODE["near_duplicate"]
     reason[found.exact] = _CODE["exact_duplicate"]
     reason[resembles & is_benchmark[root]] = _CODE["benchmark"]
+    if params.split.by == "group":
+        reason[_of_given_groups(spool, sources, (reason == 0) & ~is_benchmark)] = _CODE["held_out_group"]
     kept = (reason == 0) & ~is_benchmark
     distinct = [source for i, source in enumerate(sources) if source not in sources[:i]]
     source_of = np.array([distinct.index(source) for source in sources], dtype=np.int64)[spool.column("file")]
     train = kept & (split == SPLITS.index("train"))
     reason[over_weight(train, source_of, spool.exact_keys[:, 0], distinct)] = _CODE["over_weight"]
     return Decisions(reason, root, is_benchmark)
+
+
+def _of_given_groups(spool: Spool, sources: Sequence[SourceParams], kept: Flags) -> Flags:
+    """Train records of a group that a given test or validation file holds, where groups are to be held out whole."""
+    is_given = np.array([source.split in ("test", "validation") for source in sources])[spool.column("file")]
+    group = spool.column("group")
+    held = np.unique(group[is_given & (group != 0)])
+    in_train: Flags = kept & (spool.column("split") == SPLITS.index("train")) & np.isin(group, held)
+    return in_train
 
 
 def _roots(of: Index) -> Index:

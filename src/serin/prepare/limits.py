@@ -33,9 +33,13 @@ def _rules(limits: LimitParams, report: Mapping[str, Any]) -> list[dict[str, Any
             )
         )
     if limits.max_contaminated is not None:
-        found = sum(benchmark["matched"] for benchmark in report["contamination"]["benchmarks"])
+        benchmarks = report["contamination"]["benchmarks"]
+        found, unreadable = (sum(benchmark[key] for benchmark in benchmarks) for key in ("matched", "unreadable"))
         says = f"{found} records resemble a benchmark's, at most {limits.max_contaminated} may"
-        rules.append(_rule("max_contaminated", found, limits.max_contaminated, found <= limits.max_contaminated, says))
+        if unreadable:
+            says += f"; {unreadable} records of benchmarks could not be read, so nobody knows about them"
+        passed = found <= limits.max_contaminated and not unreadable
+        rules.append(_rule("max_contaminated", found, limits.max_contaminated, passed, says))
     if limits.min_train is not None:
         found = report["splits"]["train"]["records"]
         says = f"the train split has {found} records, at least {limits.min_train} are asked for"

@@ -1,11 +1,13 @@
 """How much of each source goes into the train split."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serin.core.params import SourceParams
+
+_ROUNDING = 1e-9
 
 
 def over_weight(
@@ -22,12 +24,25 @@ def over_weight(
         hashes: a uniform hash of each record.
     """
     out = np.zeros(len(train), dtype=bool)
-    weighted = {i: source.weight for i, source in enumerate(sources) if source.weight is not None}
-    if not weighted:
+    weights = {i: source.weight for i, source in enumerate(sources) if source.weight is not None}
+    if not weights:
         return out
-    rest = int((train & ~np.isin(source_of, list(weighted))).sum())
-    for i, weight in weighted.items():
+    counts = {i: int((train & (source_of == i)).sum()) for i in weights}
+    rest = int((train & ~np.isin(source_of, list(weights))).sum())
+    total = _total(rest, counts, weights)
+    for i, weight in weights.items():
         members = np.flatnonzero(train & (source_of == i))
-        allowed = int(weight / (1 - sum(weighted.values())) * rest)
-        out[members[np.argsort(hashes[members], kind="stable")[allowed:]]] = True
+        out[members[np.argsort(hashes[members], kind="stable")[int(weight * total + _ROUNDING) :]]] = True
     return out
+
+
+def _total(rest: int, counts: Mapping[int, int], weights: Mapping[int, float]) -> float:
+    """Records of the mixed split: sources that have more than their share are cut to it, the others are taken whole."""
+    cut = set(weights)
+    while True:
+        whole = sum(count for i, count in counts.items() if i not in cut)
+        total = (rest + whole) / (1 - sum(weights[i] for i in cut))
+        short = {i for i in cut if counts[i] <= weights[i] * total}
+        if not short:
+            return total
+        cut -= short

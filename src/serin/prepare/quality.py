@@ -25,6 +25,7 @@ _LATER_STEPS = (
     ("near", "near_duplicate"),
     ("semantic", "semantic_duplicate"),
     ("benchmark", "benchmark"),
+    ("groups", "held_out_group"),
     ("mix", "over_weight"),
 )
 _MOST_BINS = 32

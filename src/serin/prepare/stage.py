@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,9 @@ import numpy as np
 import orjson
 
 from serin.clients.endpoint import Endpoint
-from serin.clients.files import output_folder, scratch_folder, seal, write_atomically, write_json
+from serin.clients.files import digest_of_file, output_folder, scratch_folder, seal, write_atomically, write_json
 from serin.core.conversation import Conversation
+from serin.core.digest import digest_of_files
 from serin.core.errors import ConfigError
 from serin.core.manifest import Manifest
 from serin.core.params import PrepareParams, SourceParams
@@ -22,7 +23,7 @@ from serin.prepare.augment import KINDS, augment
 from serin.prepare.collect import Collector, Progress, Tally
 from serin.prepare.decide import Decisions, decide
 from serin.prepare.quality import quality
-from serin.prepare.raw.sources import find_files
+from serin.prepare.raw.sources import RawFile, find_files
 from serin.prepare.record.minhash import bands_for
 from serin.prepare.record.sensitive import confirm
 from serin.prepare.report.card import render_card
@@ -40,7 +41,7 @@ _GENERATED = SourceParams(path="augmentation", split="train")
 class Prepared:
     """Everything that is known after the last record was judged, and where the records wait to be written."""
 
-    folder: Path
+    files: tuple[RawFile, ...]
     spool: Spool
     tally: Tally
     decisions: Decisions
@@ -87,7 +88,7 @@ def run(
             return seal(
                 folder,
                 kind="dataset",
-                inputs={"base": base_digest},
+                inputs={"base": base_digest, "raw": _digest_of(prepared.files)},
                 params=params.model_dump(exclude={"workers"}),
                 metrics={"records": counts, "gate": report["gate"]},
             )
@@ -113,6 +114,13 @@ def check(
             samples = choose_samples(prepared.spool, prepared.tally, prepared.decisions, Path(scratch) / _REJECTIONS)
             write_atomically(page, render_report(prepared.report, samples, params.max_tokens).encode())
         return prepared.report
+
+
+def _digest_of(files: Sequence[RawFile]) -> str:
+    """The digest over raw files by their names; those in S3 count by name and size."""
+    return digest_of_files(
+        {file.name: str(file.size_bytes) if file.is_remote else digest_of_file(Path(file.path)) for file in files}
+    )
 
 
 @contextmanager
@@ -144,8 +152,12 @@ def _prepared(
                 decisions = decide(spool, params, tally.sources, objectionable)
         augmentation = None
         if made is not None:
-            augmentation = _told(made.report(), progress) | {"kept": _kept_of_generated(spool, tally, decisions)}
-        yield Prepared(scratch, spool, tally, decisions, quality(params, tally, spool, decisions, augmentation))
+            augmentation = _told(made.report(), endpoint, progress) | {
+                "kept": _kept_of_generated(spool, tally, decisions)
+            }
+        yield Prepared(
+            (*benchmarks, *files), spool, tally, decisions, quality(params, tally, spool, decisions, augmentation)
+        )
     finally:
         spool.close()
 
@@ -168,12 +180,14 @@ def _to_augment(spool: Spool, tally: Tally, decisions: Decisions) -> Iterator[Co
         yield Conversation.from_dict(orjson.loads(spool.line(number)))
 
 
-def _told(augmented: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def _told(augmented: dict[str, Any], endpoint: Endpoint | None, progress: Progress) -> dict[str, Any]:
     """What was generated, without what differs when answers come from the cache: that is told as progress instead."""
     if augmented["dry_run"]:
         return augmented
     requests, cached, tokens = (augmented.pop(name) for name in ("requests", "cached", "tokens"))
-    progress(1, 1, f"endpoint: {requests:,} requests for {tokens:,} tokens, {cached:,} answers from the cache")
+    if endpoint is not None:
+        why = f"; {augmented['failed']:,} failed, the last: {endpoint.last_failure}" if endpoint.last_failure else ""
+        progress(1, 1, f"endpoint: {requests:,} requests for {tokens:,} tokens, {cached:,} from the cache{why}")
     return {**augmented, "questions": requests + cached}
 
 

@@ -23,13 +23,21 @@ class BaseModel:
     context_tokens: int | None
 
 
-def find_base(name: str, revision: str | None) -> BaseModel:
+TO_BE_NAMED = "owner/name"
+"""Stands for a base model that nobody has named yet; ``serin base`` refuses it for want of a revision."""
+
+
+def find_base(name: str | None, revision: str | None) -> BaseModel:
     """Check what can be checked without loading the model; a hub id is fetched by ``serin base``, not here.
 
     Raises:
         UsageError: neither a folder nor a hub id, a hub id without its commit, or a folder with one.
         ConfigError: a folder that no later stage could use.
     """
+    if name is None:
+        if revision is not None:
+            raise UsageError(f"--revision {revision}: of which model? name it with --base")
+        return BaseModel(TO_BE_NAMED, None, None, None)
     folder = Path(name)
     if folder.is_dir():
         if revision is not None:

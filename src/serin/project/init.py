@@ -44,7 +44,7 @@ class Project:
 def start_project(
     directory: Path,
     data: Sequence[str],
-    base: str,
+    base: str | None,
     revision: str | None = None,
     name: str | None = None,
     columns: Mapping[Role, str] | None = None,
@@ -54,7 +54,7 @@ def start_project(
     Args:
         directory: made if need be; what else it holds stays as it is.
         data: files, folders, patterns and addresses in S3; local ones outside of ``directory`` are copied to its ``data``.
-        base: a model folder, or a hub id.
+        base: a model folder, or a hub id; None: still to be named in params.yaml.
         revision: the 40-hex commit of a hub id.
         name: of the models; None: made from the folder's name.
         columns: where question and answer stand in files of no known format; None: guessed.

@@ -119,8 +119,10 @@ def test_a_source_with_a_weight_makes_up_no_more_than_its_share() -> None:
     hashes = draw.integers(0, 2**63, len(source_of), dtype=np.uint64)
     train = np.ones(len(source_of), dtype=bool)
     out = over_weight(train, source_of, hashes, sources)
-    assert [(~out & (source_of == i)).sum() for i in range(3)] == [1000, 400, 100]
+    assert [(~out & (source_of == i)).sum() for i in range(3)] == [1000, 275, 100]
     more = over_weight(train, source_of, np.where(source_of == 1, hashes, 0), sources)
     assert (out[source_of == 1] == more[source_of == 1]).all()
+    short = over_weight(train & ((source_of != 1) | (hashes < 2**58)), source_of, hashes, sources)
+    assert not short.any()
     train[source_of == 1] = False
     assert not over_weight(train, source_of, hashes, sources)[source_of == 1].any()

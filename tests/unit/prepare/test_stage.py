@@ -75,9 +75,103 @@ def test_read_is_kept_plus_rejected_and_personal_data_is_gone(prepare: Prepare, 
         (15, "mixed_format"),
     ]
     assert rejected[0]["of"] == "a.jsonl:1"
-    assert report["personal_data"] == {"EMAIL": {"found": 1, "records": 1, "action": "redact"}}
+    assert report["personal_data"] == {"EMAIL": {"found": 2, "records": 1, "action": "redact"}}
     assert "li.wei" not in "".join(p.read_text() for p in (tmp_path / "out").iterdir())
     assert [step["records"] for step in report["steps"]][-1] == report["kept"]
+
+
+def test_what_is_dropped_for_personal_data_is_shown_nowhere(prepare: Prepare, tmp_path: Path) -> None:
+    call = {"function": {"name": "f", "arguments": {"n": 13812345678}}}
+    private = [
+        {"question": "Who asks about the wages?", "answer": "Me.", "contact": "li.wei@example.com"},
+        {"question": "Who asks about holidays?", "answer": "li.wei@example.com"},
+        {"question": "Where do we call them?", "answer": "There.", "phone": 13812345678},
+        {"question": "Is it 138\u200b1234\u200b5678?", "answer": ""},
+        {
+            "messages": [
+                {"role": "user", "content": "Look it up, would you?"},
+                {"role": "assistant", "content": "", "tool_calls": [call]},
+                {"role": "tool", "content": "x", "name": "li.wei@example.com"},
+                {"role": "assistant", "content": "Done."},
+            ]
+        },
+    ]
+    grouped = [{**r, "fact": f"1381234567{i % 2}"} for i, r in enumerate(questions(8))]
+    write(tmp_path / "a.jsonl", [*questions(20, seed=2), *private[:4], *grouped])
+    write(tmp_path / "b.jsonl", private[4:])
+    report = prepare([str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")], personal_data={"email": "drop"})
+    assert report["rejected"] == {"personal_data": 3, "empty_answer": 1}
+    assert report["personal_data"]["PHONE"]["records"] == 10
+    everything = "".join(p.read_text(encoding="utf-8") for p in (tmp_path / "out").iterdir())
+    for part in ("li.wei", "13812345678", "1234\u200b5678", "138123456"):
+        assert part not in everything
+    assert sum(split["groups"] for split in report["splits"].values()) >= 2
+
+
+def test_a_benchmark_needs_nothing_but_its_questions_and_drops_no_rule_on_them(
+    prepare: Prepare, tmp_path: Path
+) -> None:
+    asked = questions(30)
+    bench = [
+        {"question": asked[0]["question"]},
+        {"question": asked[1]["question"], "answer": ""},
+        {"prompt": asked[2]["question"] + " kettle of doom " * 3},
+        {"messages": [{"role": "user", "content": asked[3]["question"]}]},
+    ]
+    (tmp_path / "own.txt").write_text("kettle of doom\n")
+    write(tmp_path / "a.jsonl", [*asked, {"question": bench[2]["prompt"], "answer": "No."}])
+    write(tmp_path / "bench.jsonl", bench)
+    report = prepare(
+        tmp_path / "a.jsonl",
+        benchmarks=[str(tmp_path / "bench.jsonl")],
+        sensitive_words={"files": [str(tmp_path / "own.txt")], "action": "report"},
+        languages={"keep": ["zh", "en", "de", "fr", "es", "it", "nl", "pt"]},
+        limits={"max_contaminated": 0},
+    )
+    benchmark = {"source": "bench.jsonl", "records": 4, "unreadable": 0, "matched": 4}
+    assert report["contamination"]["benchmarks"] == [benchmark]
+    assert not report["gate"]["passed"]
+    write(tmp_path / "bench.jsonl", ["{broken"])
+    gate = prepare(tmp_path / "a.jsonl", benchmarks=[str(tmp_path / "bench.jsonl")], limits={"max_contaminated": 0})[
+        "gate"
+    ]
+    assert not gate["passed"]
+    assert "could not be read" in gate["rules"][0]["says"]
+
+
+def test_groups_of_a_given_test_file_are_held_out_whole_where_groups_are(prepare: Prepare, tmp_path: Path) -> None:
+    facts = [{**r, "fact": f"f{i % 10}"} for i, r in enumerate(questions(60))]
+    write(tmp_path / "test.jsonl", facts[:3])
+    write(tmp_path / "a.jsonl", facts[3:])
+    sources = [{"path": str(tmp_path / "test.jsonl"), "split": "test"}, str(tmp_path / "a.jsonl")]
+    report = prepare(sources, split={"by": "group", "validation": 0})
+    splits = kept(tmp_path / "out")
+    assert len(splits["test"]) == 3
+    assert not {r["meta"]["group"] for r in splits["train"]} & {"f0", "f1", "f2"}
+    assert report["rejected"] == {"held_out_group": 60 * 3 // 10 - 3}
+
+
+def test_a_format_can_be_forced_and_one_odd_record_at_the_top_decides_nothing(prepare: Prepare, tmp_path: Path) -> None:
+    asked = [
+        {**r, "prompt": f"Please: {r['question']}", "completion": "Forced.", "messages": None} for r in questions(30)
+    ]
+    write(tmp_path / "a.jsonl", [{"instruction": "Odd?", "output": "Yes."}, *asked])
+    report = prepare(tmp_path / "a.jsonl")
+    assert report["files"][0]["format"] == "prompt_completion"
+    assert report["rejected"] == {"mixed_format": 1}
+    prepare([{"path": str(tmp_path / "a.jsonl"), "format": "question_answer"}])
+    assert all(r["messages"][-1]["content"].startswith("Answer") for r in kept(tmp_path / "out")["train"])
+
+
+def test_bombs_bad_bytes_and_addresses_without_end_are_rejections(prepare: Prepare, tmp_path: Path) -> None:
+    deep = ['{"question": ' + "[" * n + "]" * n + "}" for n in (200, 253, 254, 255, 1000, 1020, 5000)]
+    hexes = {"question": "Dump 00:" + "c2:" * 300 + "x and 12:30:" + "0" * 500 + "x", "answer": "Hex."}
+    write(tmp_path / "a.jsonl", [*questions(20), *deep, hexes])
+    (tmp_path / "b.csv").write_bytes(b'question,answer\nq,"caf\xe9,x\n"a"b,c\xe9\nlast,one\n')
+    report = prepare([str(tmp_path / "a.jsonl"), str(tmp_path / "b.csv")])
+    assert report["kept"] == 22
+    assert report["read"] == 20 + len(deep) + 1 + 3
+    assert set(report["rejected"]) <= {"unknown_format", "not_json", "broken_quotes", "not_utf8"}
 
 
 @given(data=st.data())

@@ -214,7 +214,8 @@ def test_the_folder_that_one_is_in_can_be_the_project(tmp_path: Path, chats: Pat
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["bike", "--data", "shop.jsonl.gz"], 2, "Missing option '--base'"),
+        (["bike", "--data", "shop.jsonl.gz"], 0, "next: name your model under base in params.yaml, then cd bike"),
+        (["bike", "--data", "shop.jsonl.gz", "--revision", "a" * 40], 2, "of which model? name it with --base"),
         (["--data", "shop.jsonl.gz", "bike", "--base", "model"], 0, "next: cd bike"),
         (["--data", "old.csv", "shop.jsonl.gz", "bike", "--base", "model"], 2, "shop.jsonl.gz is a file: DIR comes first"),
         (["bike", "--data", "old.csv", "--base", "model"], 78, "--columns user=COLUMN,assistant=COLUMN"),

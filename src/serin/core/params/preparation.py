@@ -8,6 +8,32 @@ from serin.core.params.section import Section
 
 Format = Literal["messages", "conversations", "sharegpt", "alpaca", "prompt_completion", "question_answer", "columns"]
 FixedSplit = Literal["train", "validation", "test"]
+Reason = Literal[
+    "not_json",
+    "not_utf8",
+    "too_large",
+    "wrong_columns",
+    "broken_quotes",
+    "unknown_format",
+    "mixed_format",
+    "unknown_role",
+    "empty_turn",
+    "empty_answer",
+    "role_order",
+    "nothing_to_train",
+    "language",
+    "personal_data",
+    "sensitive_words",
+    "too_long",
+    "template_refuses",
+    "exact_duplicate",
+    "near_duplicate",
+    "semantic_duplicate",
+    "benchmark",
+    "held_out_group",
+    "over_weight",
+]
+"""Why a record is not kept."""
 Share = Annotated[float, Field(ge=0, le=1)]
 OnPersonalData = Literal["redact", "drop", "report", "ignore"]
 
@@ -27,7 +53,7 @@ class SourceParams(Section):
     encoding: str = Field(default="utf-8", pattern=r"^[A-Za-z0-9_.:-]{1,40}$")
     """Of text files; a byte order mark wins over it. Chinese CSV files are often ``gb18030``."""
     split: FixedSplit | None = None
-    """Put all of it in this split, as a test file that is given.
+    """Put all of it in this split, as a test file that is given: then it is the whole of that split.
 
     Records for ``test`` and ``validation`` are read first, so that what resembles them elsewhere is not trained on.
     """
@@ -195,7 +221,7 @@ class LimitParams(Section):
 
     max_rejected: float | None = Field(default=None, ge=0, le=1)
     """Largest share of the records read that may be rejected, for any reason."""
-    max_rejected_by: dict[str, Share] = Field(default={})
+    max_rejected_by: dict[Reason, Share] = Field(default={})
     """Likewise by reason, such as ``{near_duplicate: 0.1, not_json: 0}``."""
     max_personal_data: float | None = Field(default=None, ge=0, le=1)
     """Largest share of the records read in which personal data of any one type was found."""

@@ -36,6 +36,7 @@ class Augmented:
         self._before = endpoint.usage if endpoint is not None else Usage()
         self._planned = Usage()
         self._generated: Counter[Kind] = Counter()
+        self._documents = find_documents(params.documents)  # before anything is paid for
         self.records = self._make()
         """Raw records, made as they are taken: those of each train record in turn, then those of the documents."""
 
@@ -63,9 +64,7 @@ class Augmented:
                     yield from self._counted("rules", self._variants_of(conversation))
                     yield from self._counted("paraphrase", paraphrases.get(conversation.id, []))
         passages = (
-            passage
-            for document in find_documents(self._params.documents)
-            for passage in read_passages(document, self._params.passage_chars)
+            passage for document in self._documents for passage in read_passages(document, self._params.passage_chars)
         )
         while few := list(islice(passages, _TOGETHER)):
             yield from self._counted("questions", self._questions_about(few))
@@ -136,7 +135,7 @@ def augment(
 
     Raises:
         ConfigError: paraphrases or documents without an endpoint; or, as records are taken, the endpoint refuses.
-        InputError: as records are taken, a document that cannot be read.
+        InputError: documents that are not there; or, as records are taken, one that cannot be read.
     """
     if endpoint is None and (params.paraphrases or params.documents):
         raise ConfigError("prepare.augment.paraphrases and documents need an endpoint: set prepare.endpoint.url")

@@ -38,12 +38,6 @@ class Duplicates:
     of: Index
     exact: Flags
 
-    def root(self, number: int) -> int:
-        """The record that is kept for this one."""
-        while self.of[number] != NONE:
-            number = int(self.of[number])
-        return number
-
 
 def find_duplicates(spool: Spool, params: NearDuplicateParams, alive: Flags, always_kept: Flags) -> Duplicates:
     """Compare all records that are ``alive``; those ``always_kept`` (benchmarks) only take others out.

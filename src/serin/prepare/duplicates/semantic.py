@@ -19,6 +19,8 @@ _MOST_UNKNOWN = 0.05
 def mark_semantic(spool: Spool, params: PrepareParams, alive: Flags, always_kept: Flags, of: Index) -> None:
     """Set ``of`` for each alive record to the earlier, kept one that is most similar, from the threshold on.
 
+    Records that name different numbers are never duplicates.
+
     Every pair is compared, a block at a time: time grows with the square of the records, memory with their number.
 
     Raises:
@@ -27,7 +29,7 @@ def mark_semantic(spool: Spool, params: PrepareParams, alive: Flags, always_kept
     from serin.lm.embed import Encoder
 
     assert params.semantic_duplicates.model is not None
-    numbers = np.flatnonzero(alive)
+    numbers, named = np.flatnonzero(alive), spool.column("numbers")
     texts = [_compared(spool.line(int(number)), params.near_duplicates.on) for number in numbers]
     encoder = Encoder(Path(params.semantic_duplicates.model))
     unknown = encoder.unknown_share(texts)
@@ -44,7 +46,7 @@ def mark_semantic(spool: Spool, params: PrepareParams, alive: Flags, always_kept
             if always_kept[numbers[at]]:
                 continue
             earlier = np.flatnonzero(similar[row, :at] >= threshold)
-            earlier = earlier[of[numbers[earlier]] == NONE]
+            earlier = earlier[(of[numbers[earlier]] == NONE) & (named[numbers[earlier]] == named[numbers[at]])]
             if len(earlier):
                 of[numbers[at]] = numbers[earlier[similar[row, earlier].argmax()]]
 

@@ -53,6 +53,8 @@ def _rows(lines: "_Lines", path: str) -> Iterator[tuple[int, Any, str | None]]:
 
 def _header(row: list[str], path: str) -> list[str]:
     names = [name.strip() for name in row]
+    if names[0] == "" and len(names) > 1:  # as pandas writes its index
+        names[0] = "index"
     if not all(names) or len(set(names)) < len(names):
         raise InputError(f"{path}:1 has the columns {names}: expected a header with one name a column, each once")
     return names
@@ -92,7 +94,8 @@ class _Lines:
         """Let the next row begin at the second line of this one; returns the first."""
         self._waiting.extendleft(reversed(self._taken[1:]))
         self._number = self.first
-        return self._taken[0].rstrip("\r\n")
+        line = self._taken[0].rstrip("\r\n")
+        return line.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
 
     def __iter__(self) -> "_Lines":
         return self

@@ -27,6 +27,8 @@ _ROLES = {
     "observation": "tool",
     "function_response": "tool",
 }
+_TURNS = ("messages", "conversations", "conversation")
+_QUESTIONS = ("question", "prompt", "instruction", "query", "problem", "input", "text")
 _META_TYPES = (str, int, float, bool)
 
 
@@ -60,38 +62,56 @@ def format_of(value: Any) -> Format | None:
     """
     if not isinstance(value, Mapping):
         return None
-    for name in ("messages", "conversations", "conversation"):
-        turns = value.get(name)
-        if isinstance(turns, Sequence) and not isinstance(turns, str):
-            keys = {key for turn in turns[:4] if isinstance(turn, Mapping) for key in turn}
-            if "from" in keys and "value" in keys:
-                return "sharegpt"
-            return "messages" if name == "messages" else "conversations"
+    name = _turns_field(value)
+    if name is not None:
+        keys = {key for turn in value[name][:4] if isinstance(turn, Mapping) for key in turn}
+        if "from" in keys and "value" in keys:
+            return "sharegpt"
+        return "messages" if name == "messages" else "conversations"
     if "instruction" in value and "output" in value:
         return "alpaca"
     return next((name for name, columns in _COLUMNS.items() if all(c in value for c in columns)), None)
 
 
 def parse(value: Any, source: SourceParams, kind: Format) -> Parsed | None:
-    """Read a record as the given format; None where it does not have it, or has something there that is no text."""
+    """Read a record as the given format; None where it does not have it, or has something there that is no text.
+
+    A format that params force is read wherever its fields are there, whatever else the record holds.
+    """
     if not isinstance(value, Mapping):
         return None
+    is_forced = source.format is not None
     try:
         if kind == "columns":
             return _from_columns(value, source)
-        if format_of(value) != kind:
+        if not is_forced and format_of(value) != kind:
             return None
         if kind == "alpaca":
-            return _from_alpaca(value)
+            return _from_alpaca(value) if {"instruction", "output"} <= value.keys() else None
         if kind in _COLUMNS:
-            return _from_pair(value, *_COLUMNS[kind])
-        return _from_turns(value)
+            return _from_pair(value, *_COLUMNS[kind]) if set(_COLUMNS[kind]) <= value.keys() else None
+        return _from_turns(value) if _turns_field(value) is not None else None
     except Malformed:
         return None
 
 
+def question_of(value: Any, source: SourceParams) -> str | None:
+    """What a record of a benchmark asks, whatever its format: its user turns, or the field that holds its question alone."""
+    kind = source.format or format_of(value)
+    parsed = parse(value, source, kind) if kind is not None else None
+    if parsed is not None:
+        return "\n".join(turn.content for turn in parsed.turns if turn.role == "user")
+    if not isinstance(value, Mapping):
+        return value if isinstance(value, str) else None
+    return next((value[name] for name in _QUESTIONS if isinstance(value.get(name), str) and value[name].strip()), None)
+
+
+def _turns_field(value: Mapping[str, Any]) -> str | None:
+    return next((name for name in _TURNS if isinstance(value.get(name), list | tuple)), None)
+
+
 def _from_turns(value: Mapping[str, Any]) -> Parsed:
-    name = next(n for n in ("messages", "conversations", "conversation") if n in value)
+    name = _turns_field(value) or _TURNS[0]
     turns = [_turn(turn) for turn in value[name]]
     system = value.get("system")
     if isinstance(system, str) and system.strip() and not any(turn.role == "system" for turn in turns):
@@ -192,7 +212,7 @@ def _calls(calls: Any) -> tuple[Mapping[str, Any], ...]:
         if not isinstance(arguments, Mapping | None):
             raise Malformed
         named = {"id": call["id"]} if isinstance(call.get("id"), str) else {}
-        arguments = {k: v for k, v in (arguments or {}).items() if v is not None}
+        arguments = dict(arguments or {})
         read.append({**named, "type": "function", "function": {"name": function["name"], "arguments": arguments}})
     return tuple(read)
 

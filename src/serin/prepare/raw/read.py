@@ -35,13 +35,13 @@ class RawRecord:
 
 
 def read_records(file: RawFile, max_record_bytes: int, endpoint_url: str | None = None) -> Iterator[RawRecord]:
-    """Yield every record of a file, holding no more of it than one record.
+    """Yield every record of a file, holding no more of it than a few records.
 
     Raises:
         InputError: the file as a whole cannot be read: cut short, damaged, or not of the kind that its name says.
     """
     if file.kind == "parquet":
-        yield from _read_parquet(file, endpoint_url)
+        yield from _read_parquet(file, max_record_bytes, endpoint_url)
     elif file.kind == "json":
         yield from _read_json(file, max_record_bytes, lambda: _open_utf8(file, endpoint_url))
     else:
@@ -91,7 +91,7 @@ def _read_json(
         yield RawRecord(place, value) if is_whole else _too_large(place, value)
 
 
-def _read_parquet(file: RawFile, endpoint_url: str | None) -> Iterator[RawRecord]:
+def _read_parquet(file: RawFile, max_record_bytes: int, endpoint_url: str | None) -> Iterator[RawRecord]:
     import pyarrow
     from pyarrow import parquet
 
@@ -100,10 +100,16 @@ def _read_parquet(file: RawFile, endpoint_url: str | None) -> Iterator[RawRecord
         try:
             table = parquet.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20)
             for batch in table.iter_batches(batch_size=_PARQUET_ROWS, use_threads=False):
+                may_be_large = batch.nbytes > max_record_bytes
                 for row in batch.to_pylist():
                     place += 1
-                    yield RawRecord(place, row)
-        except (pyarrow.ArrowException, OSError) as error:
+                    text = orjson.dumps(row, default=str, option=orjson.OPT_NON_STR_KEYS) if may_be_large else b""
+                    yield RawRecord(place, row) if len(text) <= max_record_bytes else _too_large(place, text)
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{file.path} holds text that is not UTF-8 near row {place + 1}: write it again with UTF-8 strings"
+            ) from error
+        except (pyarrow.ArrowException, orjson.JSONEncodeError, OSError) as error:
             raise InputError(
                 f"{file.path} is no Parquet file that can be read ({error}): get it again, whole"
             ) from error
@@ -136,10 +142,11 @@ class _Utf8:
         mark, encoding = next(((m, e) for m, e in _BOMS if head.startswith(m)), (b"", self._file.source.encoding))
         try:
             codec = codecs.lookup(encoding)
-        except LookupError as error:
+            b"".decode(encoding)  # refuses what is no encoding of text, such as hex
+        except (LookupError, UnicodeError) as error:
             raise ConfigError(
-                f"prepare.sources: {self._file.source.path} has encoding {encoding!r}, which Python does not know: "
-                "name another one, such as gb18030"
+                f"prepare.sources: {self._file.source.path} has encoding {encoding!r}, which is none of text that Python "
+                "knows: name another one, such as gb18030"
             ) from error
         decoder = None if codec.name == "utf-8" else codec.incrementaldecoder(errors=_MARKED)
         return io.BufferedReader(_Recoded(head[len(mark) :], stream, decoder), 1 << 18)

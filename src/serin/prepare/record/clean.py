@@ -53,7 +53,7 @@ _MEANS_MARKUP = re.compile(
     r"|(?-i:(?<=\w)<[A-Z]>)",
     re.IGNORECASE,
 )
-_ROUNDS = 8
+_ROUNDS = 64
 _NOTHING: frozenset[Mending] = frozenset()
 
 

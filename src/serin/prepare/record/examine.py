@@ -12,11 +12,12 @@ from typing import Any
 
 import orjson
 
-from serin.core.conversation import Conversation, Message
+from serin.core.conversation import Conversation, Message, faults_of_turns
 from serin.core.params import PrepareParams, SourceParams
 from serin.core.params.preparation import Format
-from serin.prepare.raw.formats import format_of, parse
+from serin.prepare.raw.formats import format_of, parse, question_of
 from serin.prepare.raw.read import RawRecord, decoded
+from serin.prepare.record.clean import clean_text
 from serin.prepare.record.language import UNDETERMINED, LanguageDetector
 from serin.prepare.record.minhash import MinHasher, Sketches
 from serin.prepare.record.personal_data import PersonalDataFinder
@@ -101,6 +102,8 @@ class Examiner:
         self._languages = LanguageDetector(params.languages.detect)
         self._keep = None if params.languages.keep is None else {*params.languages.keep, UNDETERMINED}
         self._personal_data = PersonalDataFinder(params.personal_data)
+        self._to_show = PersonalDataFinder(params.personal_data, also_redact=("drop",))
+        self._given_splits = {source.split for source in params.sources}
         self._words = WordLists.load(params.sensitive_words)
         self._hasher = MinHasher(params.near_duplicates.threshold, params.near_duplicates.permutations)
 
@@ -114,19 +117,26 @@ class Examiner:
         out = Examined(chunk.file, len(chunk.records), chunk.kind)
         candidates = []
         for raw in chunk.records:
-            candidate = self._candidate(decoded(raw), chunk, out)
-            if candidate is not None:
-                candidates.append(candidate)
-        candidates = self._within_length(candidates, out)
+            read = decoded(raw)
+            judged = self._as_benchmark(read, chunk) if chunk.is_benchmark else self._judge(read, chunk, out)
+            if isinstance(judged, str):
+                out.rejected.append(Rejection(raw.line, judged, self._shown(read.value, raw.value)))
+            else:
+                candidates.append(judged)
+        if not chunk.is_benchmark:
+            candidates = self._within_length(candidates, out)
         self._write_columns(candidates, chunk, out)
         return out
 
-    def _candidate(self, raw: RawRecord, chunk: Chunk, out: Examined) -> _Candidate | None:
-        judged = self._judge(raw, chunk, out)
-        if isinstance(judged, str):
-            out.rejected.append(Rejection(raw.line, judged, self._personal_data.redact_value(_shown(raw.value))))
-            return None
-        return judged
+    def _as_benchmark(self, raw: RawRecord, chunk: Chunk) -> _Candidate | str:
+        """What a benchmark asks: it is only compared with, so that nothing but being unreadable keeps a record out."""
+        text = None if raw.fault is not None else question_of(raw.value, chunk.source)
+        cleaned = "" if text is None else clean_text(text, self.params.markup)[0]
+        if not cleaned:
+            return raw.fault or "unknown_format"
+        asked = Message("user", self._personal_data.find(cleaned)[0])
+        meta = {"id": _id_of([asked]), "source": f"{chunk.name}:{raw.line}"}
+        return _Candidate(raw.line, Conversation((asked,), meta))
 
     def _judge(self, raw: RawRecord, chunk: Chunk, out: Examined) -> _Candidate | str:
         """The record as a candidate, or the reason why it is none."""
@@ -146,6 +156,8 @@ class Examiner:
         if mended and not mended <= out.mended_samples.keys():
             self._take_samples(mended, "\n".join(turn.content for turn in parsed.turns), text, out)
         messages, found = self._without_personal_data(messages, text)
+        given = self._without_personal_data_in_meta(parsed.meta, found)
+        tools = tuple(self._personal_data.redact_value(tool, found) for tool in parsed.tools)
         if found:
             text = _text_of(messages)
             out.found += found
@@ -163,8 +175,7 @@ class Examiner:
         if self._keep is not None and language not in self._keep:
             return "language"
         out.left["language"] += 1
-        meta = self._meta(parsed.meta, messages, f"{chunk.name}:{raw.line}", language)
-        tools = tuple(self._personal_data.redact_value(tool) for tool in parsed.tools)
+        meta = self._meta(parsed.meta, given, messages, f"{chunk.name}:{raw.line}", language)
         return _Candidate(raw.line, Conversation(messages, meta, tools), has_sensitive_words=asks_judge)
 
     def _take_samples(self, mended: frozenset[str], before: str, after: str, out: Examined) -> None:
@@ -178,28 +189,37 @@ class Examiner:
     ) -> tuple[tuple[Message, ...], Counter[str]]:
         """The turns redacted, and what was found; ``text`` is all of them, and where it holds nothing they do not."""
         found: Counter[str] = Counter()
-        is_plain = all(m.reasoning_content is None and not m.tool_calls for m in messages)
+        is_plain = all(m.reasoning_content is m.tool_call_id is m.name is None and not m.tool_calls for m in messages)
         if is_plain and not self._personal_data.find(text)[1]:
             return messages, found
         redacted = []
         for message in messages:
-            content, kinds = self._personal_data.find(message.content)
-            found += kinds
-            reasoning = message.reasoning_content
-            if reasoning is not None:
-                reasoning, kinds = self._personal_data.find(reasoning)
-                found += kinds
+            fields = {name: getattr(message, name) for name in ("content", "reasoning_content", "tool_call_id", "name")}
             calls = tuple(self._personal_data.redact_value(call, found) for call in message.tool_calls)
-            redacted.append(replace(message, content=content, reasoning_content=reasoning, tool_calls=calls))
+            redacted.append(replace(message, **self._personal_data.redact_value(fields, found), tool_calls=calls))
         return tuple(redacted), found
 
-    def _meta(self, given: dict[str, Any], messages: tuple[Message, ...], source: str, language: str) -> dict[str, Any]:
-        """What is known of a record; its id is the digest of its turns, so that it is the same in any file."""
-        redacted: dict[str, Any] = self._personal_data.redact_value(given)
-        group = redacted.get(self.params.split.group, redacted.get("group"))
+    def _without_personal_data_in_meta(self, given: dict[str, Any], found: Counter[str]) -> dict[str, Any]:
+        """What stands beside the turns, redacted; Serin's own ``augmented`` and ``id`` are names that it made itself."""
+        own = {name: given[name] for name in ("augmented", "id") if name in given and "augmented" in given}
+        return {**self._personal_data.redact_value({k: v for k, v in given.items() if k not in own}, found), **own}
+
+    def _meta(
+        self, raw: dict[str, Any], given: dict[str, Any], messages: Sequence[Message], source: str, language: str
+    ) -> dict[str, Any]:
+        """What is known of a record; its id is the digest of its turns, so that it is the same in any file.
+
+        A group keeps its records together also where its name had to be redacted.
+        """
+        own_id = _id_of(messages)
+        name = self.params.split.group if self.params.split.group in given else "group"
+        group = given.get(name)
+        if group is not None and group != raw[name]:
+            group = f"{group}-{sha256(str(raw[name]).encode()).hexdigest()[:12]}"
         return {
-            **redacted,
-            "id": _id_of(messages),
+            **given,
+            **({"source_id": given["id"]} if given.get("id", own_id) != own_id else {}),
+            "id": own_id,
             "source": source,
             "language": language,
             **({"group": str(group)} if group is not None else {}),
@@ -239,7 +259,9 @@ class Examiner:
             meta = {**whole.meta, "id": _id_of(messages), "truncated": True}
             shorter = Conversation(messages, meta, whole.tools)
             rendered = self._counter.render(shorter)
-            if rendered is not None and (tokens := self._counter.count([rendered])[0]) <= self.params.max_tokens:
+            if rendered is None or faults_of_turns(messages) is not None:
+                continue
+            if (tokens := self._counter.count([rendered])[0]) <= self.params.max_tokens:
                 candidate.conversation, candidate.tokens = shorter, tokens
                 out.mended["truncated"] += 1
                 return True
@@ -252,7 +274,8 @@ class Examiner:
             conversation = candidate.conversation
             asked = normalised(conversation.user_text)
             text = asked if on_user else normalised(conversation.whole_text)
-            group = conversation.meta.get("group")
+            meta = conversation.meta
+            group = meta.get("group")
             texts.append(text)
             out.lines.append(orjson.dumps(conversation.as_dict()) + b"\n")
             out.languages.append(conversation.language)
@@ -261,15 +284,36 @@ class Examiner:
             out.groups.append(0 if group is None else _hash(group))
             out.numbers.append(_hash("\0".join(numbers_in(text))))
             out.exact += blake2b(text.encode(), digest_size=16).digest()
-            out.splits.append(BENCHMARK if chunk.is_benchmark else self._split(asked, group, chunk.source))
+            out.splits.append(
+                BENCHMARK if chunk.is_benchmark else self._split(asked, group, "augmented" in meta, chunk.source)
+            )
             if candidate.has_sensitive_words:
                 out.sensitive.append(len(texts) - 1)
         out.sketches = self._hasher.sketch(texts) if texts else None
 
-    def _split(self, asked: str, group: str | None, source: SourceParams) -> int:
+    def _split(self, asked: str, group: str | None, is_augmented: bool, source: SourceParams) -> int:
         drawn = split_of(asked, group, self.params.split)
-        held_out = drawn == "control" and group is not None
-        return SPLITS.index(drawn if source.split is None or (held_out and source.split != "test") else source.split)
+        if drawn == "control" and group is not None and source.split != "test":
+            return SPLITS.index(drawn)
+        if is_augmented or (source.split is None and drawn in self._given_splits):
+            return SPLITS.index("train")
+        return SPLITS.index(source.split or drawn)
+
+    def _shown(self, value: Any, raw: Any) -> Any:
+        """As much of a value as may be shown: cleaned, so that nothing hides in it, and without personal data."""
+        try:
+            plain = orjson.loads(orjson.dumps({"": [value]}, default=str, option=orjson.OPT_NON_STR_KEYS))[""][0]
+        except (orjson.JSONEncodeError, RecursionError):  # nested deeper than JSON is written
+            plain = raw[:_EXCERPT_CHARS].decode("utf-8", errors="replace") if isinstance(raw, bytes) else "…"
+        return self._to_show.redact_value(_cleaned(plain))
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean_text(value, "keep")[0]
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    return {key: _cleaned(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _id_of(messages: Sequence[Message]) -> str:
@@ -283,12 +327,5 @@ def _hash(text: str) -> int:
 
 
 def _text_of(messages: Sequence[Message]) -> str:
-    return "\n".join(message.content for message in messages)
-
-
-def _shown(value: Any) -> Any:
-    """A raw value as JSON can hold it: Parquet has dates and bytes, and some values are nested too deep to write."""
-    try:
-        return orjson.loads(orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS))
-    except orjson.JSONEncodeError:
-        return str(value)[:_EXCERPT_CHARS]
+    """All that is said, thoughts included."""
+    return "\n".join(f"{m.reasoning_content}\n{m.content}" if m.reasoning_content else m.content for m in messages)

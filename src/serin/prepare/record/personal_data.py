@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -20,9 +20,9 @@ _EMAIL = re.compile(
     rf"(?:(?![\d_]){_MAIL}){{2,24}}(?!(?:{_MAIL}|-)*@)(?!{_MAIL}|-)"
 )
 _RESIDENT_ID = re.compile(r"(?<![0-9A-Za-z])[1-9]\d{16}[0-9Xx](?![0-9A-Za-z])", re.ASCII)
-_CARD = re.compile(r"(?<![\d.+])[2-6](?:[ -]?\d){12,18}(?!\d)", re.ASCII)
-# ``+86`` may stand anywhere; without the plus no digit may come before it.
-_CHINESE_MOBILE = re.compile(r"(?:\+86[ -]?|(?<![\d+])(?:(?:00)?86[ -]?)?)1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?!\d)", re.ASCII)
+_CARD = re.compile(r"(?<![\w.+])[2-6](?:[ -]?\d){12,18}(?!\w)", re.ASCII)
+# ``+86`` may stand anywhere; without the plus no digit or letter may come before it.
+_CHINESE_MOBILE = re.compile(r"(?:\+86[ -]?|(?<![\w+])(?:(?:00)?86[ -]?)?)1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?!\w)", re.ASCII)
 _INTERNATIONAL = re.compile(
     r"(?<![\w+])(?:\+|00(?=[1-9]\d{9}))[1-9]\d{0,2}(?:[ .-]?(?:\(\d{1,4}\)|\d{1,4})){2,6}(?!\d)", re.ASCII
 )
@@ -31,9 +31,7 @@ _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-
 _IPV4 = re.compile(
     r"(?<![vV]ersion )(?<![rR]elease )(?<!版本)(?<!版本号)(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)", re.ASCII
 )
-_IPV6 = re.compile(
-    r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:|:(?=:)){2,7}(?::|[0-9A-Fa-f]{1,4})(?::?[0-9A-Fa-f]{1,4})*(?![\w:])", re.ASCII
-)
+_IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{3,45}(?![\w:])", re.ASCII)
 # The forms that providers document for their keys, and what stands behind the word for a password.
 _SECRET = re.compile(
     r"(?<![A-Za-z0-9_-])(?:"
@@ -179,8 +177,12 @@ TYPES = tuple(dict.fromkeys(kind.type for kind in _KINDS))
 class PersonalDataFinder:
     """Finds the types that params do not ignore, and replaces those that they redact by ``[TYPE]``."""
 
-    def __init__(self, params: PersonalDataParams) -> None:
+    def __init__(self, params: PersonalDataParams, also_redact: Collection[str] = ()) -> None:
+        """``also_redact`` names actions whose types are replaced too: what is dropped must not be shown either."""
         self.actions: dict[str, str] = {type_: getattr(params, type_.lower()) for type_ in TYPES}
+        self._redacted = {
+            type_ for type_, action in self.actions.items() if action == "redact" or action in also_redact
+        }
         kinds = [kind for kind in _KINDS if self.actions[kind.type] != "ignore"]
         self._screened = [(screen, list(group)) for screen, group in groupby(kinds, key=lambda kind: kind.screen)]
 
@@ -191,8 +193,24 @@ class PersonalDataFinder:
         while text != before:  # what was redacted may have stood in the way of more
             more: Counter[str] = Counter()
             before, text = text, self._pass(text, more)
-            found.update({type_: count for type_, count in more.items() if self.actions[type_] == "redact"})
+            found.update({type_: count for type_, count in more.items() if type_ in self._redacted})
         return text, found
+
+    def redact_value(self, value: Any, found: Counter[str] | None = None) -> Any:
+        """A JSON value redacted all the way down, keys as they are; what is found is added to ``found``.
+
+        A whole number in which something is found becomes the placeholder.
+        """
+        if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+            text, kinds = self.find(str(value))
+            if found is not None:
+                found.update(kinds)
+            return text if isinstance(value, str) or text != str(value) else value
+        if isinstance(value, list | tuple):
+            return [self.redact_value(item, found) for item in value]
+        if isinstance(value, dict):
+            return {key: self.redact_value(item, found) for key, item in value.items()}
+        return value
 
     def _pass(self, text: str, found: Counter[str]) -> str:
         for screen, kinds in self._screened:
@@ -202,8 +220,6 @@ class PersonalDataFinder:
         return text
 
     def _replace(self, kind: _Kind, text: str, found: Counter[str]) -> str:
-        redacts = self.actions[kind.type] == "redact"
-
         def replaced(match: re.Match[str]) -> str:
             whole = match.group()
             name = match.groupdict().get("name", "")
@@ -211,22 +227,9 @@ class PersonalDataFinder:
             if not size:
                 return whole
             found[kind.type] += 1
-            return f"{name}[{kind.type}]{whole[len(name) + size :]}" if redacts else whole
+            return f"{name}[{kind.type}]{whole[len(name) + size :]}" if kind.type in self._redacted else whole
 
         return kind.pattern.sub(replaced, text)
-
-    def redact_value(self, value: Any, found: Counter[str] | None = None) -> Any:
-        """A JSON value with every string in it redacted, keys as they are; what is found is added to ``found``."""
-        if isinstance(value, str):
-            text, kinds = self.find(value)
-            if found is not None:
-                found.update(kinds)
-            return text
-        if isinstance(value, list | tuple):
-            return [self.redact_value(item, found) for item in value]
-        if isinstance(value, dict):
-            return {key: self.redact_value(item, found) for key, item in value.items()}
-        return value
 
 
 def _confirmed_chars(text: str, confirmed: Callable[[str], bool]) -> int:

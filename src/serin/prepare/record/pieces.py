@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
-_PIECE = re.compile(r" ?[^ \n]+\n*|[ \n]+")
+_PIECE = re.compile(r" ?[^ \n]+\n?|[ \n]")
 # Where blanks stand in a row, tokens run over several of them.
-_UNSURE = re.compile(r" \s|\n[^\S\n]")
+_UNSURE = re.compile(r" \s|\n\s")
 _LONGEST_KEPT_CHARS = 32
 _MOST_KEPT = 200_000
 _CHECKED_TEXTS = 256

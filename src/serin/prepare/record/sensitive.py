@@ -56,6 +56,8 @@ class WordLists:
         Raises:
             ConfigError: a file that is missing, not UTF-8 or without a word.
         """
+        if params.action == "ignore":
+            return cls({})
         shipped = files("serin.prepare.record") / "words"
         lists: dict[str, list[str]] = {
             code: _words_in((shipped / f"{code}.txt").read_text(encoding="utf-8")) for code in params.lists

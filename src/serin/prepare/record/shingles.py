@@ -9,6 +9,10 @@ _TELLING = frozenset("#%&@*/\\+")
 _CHINESE_OR_KANA = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 # Chinese numerals are numbers but in words such as 一下 (a little) and 一般 (as a rule).
 _NUMBER = re.compile("[0-9]+|[〇零一二两三四五六七八九十百千万]+(?![下些直定般样共旦起切律致向])")
+# What stands before a question's own words in lists of questions.
+_ENUMERATION = re.compile(r"^(?:(?:question|problem|exercise|q|frage|aufgabe) ?[0-9]+ |第? ?[0-9]+ ?题 ?)")
+# A hyphen that makes a number negative is no punctuation.
+_MINUS = re.compile(r"(?<![^\s(=*/+])-(?=[0-9])")
 _SHARE_WITHOUT_SPACES = 0.25
 SHINGLE_CHARS_WITHOUT_SPACES = 2
 SHINGLE_CHARS = 4
@@ -32,6 +36,8 @@ def normalised(text: str) -> str:
 
     A text of punctuation alone stays as it is.
     """
+    if "-" in text:
+        text = _MINUS.sub("\u2212", text)
     if text.isascii():
         return " ".join(text.lower().translate(_ASCII).split()) or text
     folded = unicodedata.normalize("NFKC", text).casefold()
@@ -59,5 +65,8 @@ def similarity(one: frozenset[str], other: frozenset[str]) -> float:
 
 
 def numbers_in(text: str) -> tuple[str, ...]:
-    """The numbers of a normalised text, sorted. "After 1 year" and "after 3 years" differ by little and ask different things."""
-    return tuple(sorted(_NUMBER.findall(text)))
+    """The numbers of a normalised text, in order, but for the number of the question in a list of them.
+
+    "After 1 year" and "after 3 years" differ by little and ask different things.
+    """
+    return tuple(_NUMBER.findall(_ENUMERATION.sub("", text)))

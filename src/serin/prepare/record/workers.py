@@ -26,8 +26,8 @@ def examine_all(chunks: Iterable[Chunk], params: PrepareParams, base: Path | Non
     Raises:
         FinalError: a worker was killed, as by the system when memory ran out.
     """
+    examiner = Examiner(params, base)  # here too where others do the work: what is wrong with the set-up is said once
     if workers < 2:
-        examiner = Examiner(params, base)
         for chunk in chunks:
             yield examiner.examine(chunk)
         return

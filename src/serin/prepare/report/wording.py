@@ -27,9 +27,7 @@ REASONS: Mapping[str, Words] = {
         "broken quotes", "A quote in the table is never closed, so that cells and rows run together."
     ),
     "unknown_format": Words("unknown format", "No layout of questions and answers that is known fits the record."),
-    "mixed_format": Words(
-        "mixed format", "Laid out in another way than its file, whose first record says how to read it."
-    ),
+    "mixed_format": Words("mixed format", "Laid out in another way than most of the first records of its file."),
     "unknown_role": Words("unknown role", "Somebody speaks who is not the system, a user, the assistant or a tool."),
     "empty_turn": Words("empty turn", "A turn before the last one says nothing."),
     "empty_answer": Words("empty answer", "The last answer is empty: there is nothing to learn from it."),
@@ -52,6 +50,9 @@ REASONS: Mapping[str, Words] = {
     "near_duplicate": Words("near duplicate", "Shares nearly all of its wording with an earlier record."),
     "semantic_duplicate": Words("semantic duplicate", "Says the same as an earlier record in other words."),
     "benchmark": Words("benchmark", "Resembles a record of a benchmark, which would no longer measure anything."),
+    "held_out_group": Words(
+        "held-out group", "Of a group that stands in a given test or validation file, where groups are held out whole."
+    ),
     "over_weight": Words("over weight", "More of its source than the weight given to it lets into the train split."),
 }
 """Why a record is rejected."""
@@ -68,6 +69,7 @@ STEPS: Mapping[str, Words] = {
     "near": Words("near duplicates", "nor in nearly the same words"),
     "semantic": Words("semantic duplicates", "nor in other words"),
     "benchmark": Words("benchmarks", "nor like a record of a benchmark"),
+    "groups": Words("groups", "of no group that is held out"),
     "mix": Words("mix", "within the weight of its source"),
 }
 """What a record has got past, in the order of ``quality.json``."""

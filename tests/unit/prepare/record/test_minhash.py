@@ -22,6 +22,7 @@ WORDS = ["notice", "wages", "month", "employer", "contract", "overtime", "holida
         ("C++ or C#, 5 % of A_B", "c++ or c# 5 % of a b"),
         ("हिन्दी में", "हिन्दी में"),
         ("?!", "?!"),
+        ("is -5 + 3 in 2024-01-15", "is \u22125 + 3 in 2024 01 15"),
     ],
 )
 def test_the_normal_form_drops_what_tells_nothing_apart(text: str, form: str) -> None:
@@ -44,6 +45,9 @@ def test_shingles_have_two_characters_where_words_have_no_spaces_and_four_elsewh
 def test_numbers_are_told_apart_in_digits_and_in_chinese() -> None:
     assert numbers_in("after 10 days or 3") == ("10", "3")
     assert numbers_in("满三年") != numbers_in("满五年")
+    assert numbers_in(normalised("0.5 mg")) != numbers_in(normalised("5.0 mg"))
+    assert numbers_in("question 7 how long") == numbers_in("how long") == ()
+    assert numbers_in("7 days notice") == ("7",)
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.7, 0.8, 0.9])

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -21,17 +22,22 @@ TALK = Conversation(
 )
 # As the tokenizers of Qwen and Llama 3 cut.
 MODERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-CORPUS = [(EXAMPLE / f"corpus/prose-{name}.txt").read_text(encoding="utf-8")[:40_000] for name in ("en", "zh")]
+CORPUS = [
+    (EXAMPLE / f"corpus/prose-{name}.txt").read_text(encoding="utf-8").replace("\n\n", "\n")[:40_000]
+    for name in ("en", "zh")
+]
 
 
-def trained(cut: pre_tokenizers.PreTokenizer, normalizer: normalizers.Normalizer | None = None) -> Tokenizer:
+def trained(
+    cut: pre_tokenizers.PreTokenizer, normalizer: normalizers.Normalizer | None = None, corpus: Sequence[str] = ()
+) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = cut
     if normalizer is not None:
         tokenizer.normalizer = normalizer
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     tokenizer.train_from_iterator(
-        CORPUS, trainers.BpeTrainer(vocab_size=1200, initial_alphabet=alphabet, show_progress=False)
+        [*CORPUS, *corpus], trainers.BpeTrainer(vocab_size=1200, initial_alphabet=alphabet, show_progress=False)
     )
     tokenizer.add_special_tokens([AddedToken("<|im_start|>"), AddedToken("<|im_end|>")])
     return tokenizer
@@ -111,6 +117,14 @@ def test_a_tokenizer_that_does_not_cut_at_blanks_is_asked_about_whole_texts(toke
     texts = [CORPUS[0][i : i + 200] for i in range(0, 9000, 30)]
     assert counter.count(texts) == whole(tokenizer, texts)
     assert not counter._cuts
+
+
+def test_empty_lines_are_counted_as_in_the_whole_text() -> None:
+    tokenizer = trained(pre_tokenizers.ByteLevel(add_prefix_space=False), corpus=["\n\n", "word\n\n"] * 50)
+    counter = PieceCounter(tokenizer)
+    counter._checked = 1 << 30
+    texts = ["word\n\nline\n\nword here", "word\n\n", "\n\nword", "word\nline\n"]
+    assert counter.count(texts) == whole(tokenizer, texts)
 
 
 def test_a_tokenizer_that_only_looks_as_if_it_cut_at_blanks_is_found_out() -> None:
