@@ -138,7 +138,7 @@ def test_a_judge_confirms_what_the_word_lists_found(chat_server: Any, tiny_base:
     assert len(chat_server.asked) == 2
     (rejected,) = read_jsonl(tmp_path / "out/rejected.jsonl")
     assert (rejected["reason"], rejected["line"]) == ("sensitive_words", len(RECORDS) + 2)
-    assert report["sensitive_words"] == {"own.txt": 2, "confirmed": 1}
+    assert report["sensitive_words"] == {"confirmed": 1, "en": 0, "own.txt": 2, "zh": 0}
 
 
 def test_the_same_question_in_other_words_is_found_by_an_encoder(tiny_base: Path, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_killed_in_the_middle_it_leaves_no_process_and_the_next_run_removes_what
     for number in (signal.SIGKILL, signal.SIGTERM):
         with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, process_group=0) as running:
             deadline = time.monotonic() + 60
-            spooled = f"artifacts/.dataset.{running.pid}.*/candidates.jsonl"
+            spooled = f"artifacts/.dataset.*.{running.pid}.*/candidates.jsonl"
             while not any(path.stat().st_size for path in tmp_path.glob(spooled)):
                 assert time.monotonic() < deadline
                 assert running.poll() is None

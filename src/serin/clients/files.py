@@ -101,9 +101,9 @@ def code_digest() -> str:
 
 @contextmanager
 def scratch_folder(beside: Path) -> Iterator[Path]:
-    """A hidden folder beside ``beside`` for the length of a block; those that killed processes left are removed too."""
+    """A hidden folder beside ``beside`` for the length of a block; those that killed processes of this machine left go too."""
     beside.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{beside.name}."
+    prefix = f".{beside.name}.{os.uname().nodename.replace('.', '-')}."
     for left in beside.parent.glob(f"{prefix}*"):
         owner = left.name.removeprefix(prefix).split(".")[0]
         if left.is_dir() and owner.isdecimal() and not _is_running(int(owner)):

@@ -141,7 +141,8 @@ def faults_of_turns(messages: Sequence[Message]) -> str | None:
     """Why these turns cannot be trained on, or None.
 
     An optional system turn comes first, then user and assistant by turns; an assistant that calls tools is followed by
-    their answers and speaks again. The last turn is an assistant's, says something and is trained on. Reasons:
+    their answers. The last turn is an assistant's, which says something or calls a tool, and some assistant's turn is trained
+    on. Reasons:
     ``empty_answer`` (the last turn is the assistant's and empty), ``empty_turn``, ``role_order`` and ``nothing_to_train``.
     """
     if messages and messages[-1].role == "assistant" and messages[-1].says_nothing:

@@ -17,6 +17,7 @@ from serin.prepare.raw.formats import format_of
 from serin.prepare.raw.read import RawRecord, decoded, read_records
 from serin.prepare.raw.sources import RawFile
 from serin.prepare.record.examine import Chunk, Examined, Rejection
+from serin.prepare.record.sensitive import WordLists
 from serin.prepare.record.workers import examine_all
 from serin.prepare.spool import Spool
 
@@ -74,7 +75,7 @@ class Collector:
 
     def __init__(self, params: PrepareParams, base: Path | None, spool: Spool, rejections: IO[bytes]) -> None:
         self.params = params
-        self.tally = Tally()
+        self.tally = Tally(words=Counter(dict.fromkeys(WordLists.load(params.sensitive_words).names, 0)))
         self._base = base
         self._spool = spool
         self._rejections = rejections

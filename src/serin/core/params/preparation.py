@@ -140,7 +140,10 @@ class NearDuplicateParams(Section):
 
 
 class SemanticDuplicateParams(Section):
-    """Records that ask the same in other words, by a sentence encoder; off unless ``model`` is set."""
+    """Records that ask the same in other words, by a sentence encoder; off unless ``model`` is set.
+
+    Every pair is compared: right for up to about a hundred thousand records.
+    """
 
     model: str | None = None
     """A folder with an encoder that sentence-transformers loads (install ``serin[semantic]``)."""

@@ -48,7 +48,7 @@ class RawFile:
 
 
 def find_files(sources: Sequence[SourceParams], endpoint_url: str | None = None) -> list[RawFile]:
-    """The files that sources name, each once, in an order that depends on the names alone.
+    """The files that sources name, each once, in the order of the sources and, within one, of the names.
 
     Sources for ``test`` and ``validation`` come first: what is read first stays, and its likes elsewhere go.
 

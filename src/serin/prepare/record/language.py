@@ -46,10 +46,10 @@ class LanguageDetector:
         A declared code is believed. Chinese is what has 30 % of Chinese characters among its letters and no kana. The
         first 400 characters decide.
         """
-        if isinstance(declared, str) and _CODE.fullmatch(declared):
-            return declared
         if self._lingua is None:
-            return UNDETERMINED
+            return declared if isinstance(declared, str) and _CODE.fullmatch(declared) else UNDETERMINED
+        if isinstance(declared, str) and declared in _known():
+            return declared
         sample = text[:_SAMPLE_CHARS]
         if not sample.isascii():
             sample = unicodedata.normalize("NFKC", sample)
@@ -85,9 +85,9 @@ class LanguageDetector:
 
 @cache
 def _lingua(languages: tuple[str, ...]) -> Any:
-    from lingua import IsoCode639_1, LanguageDetectorBuilder
+    from lingua import LanguageDetectorBuilder
 
-    known = {code.name.lower(): code for code in (getattr(IsoCode639_1, n) for n in dir(IsoCode639_1) if n.isupper())}
+    known = _known()
     unknown = [code for code in languages if code not in known]
     if unknown:
         raise ConfigError(
@@ -95,3 +95,11 @@ def _lingua(languages: tuple[str, ...]) -> Any:
         )
     builder = LanguageDetectorBuilder.from_iso_codes_639_1(*(known[code] for code in languages))
     return builder.with_minimum_relative_distance(_LEAST_DISTANCE).build()
+
+
+@cache
+def _known() -> dict[str, Any]:
+    """Every language that lingua has, by its ISO 639-1 code."""
+    from lingua import IsoCode639_1
+
+    return {name.lower(): getattr(IsoCode639_1, name) for name in dir(IsoCode639_1) if name.isupper()}

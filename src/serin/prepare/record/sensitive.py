@@ -69,6 +69,11 @@ class WordLists:
             lists.setdefault(name, []).extend(_words_of_file(path))
         return cls(lists)
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all lists."""
+        return sorted(_NOTHING.union(*self._lists))
+
     def find(self, text: str) -> frozenset[str]:
         """The names of the lists of which a word stands in the text.
 

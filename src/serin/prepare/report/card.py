@@ -26,12 +26,13 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]|~#])")
 def render_card(quality: Mapping[str, Any], params: PrepareParams, base: Mapping[str, Any] | None) -> str:
     """The card, from the content of ``quality.json`` and the params it was made with.
 
-    ``base`` is the content of ``base.json``, whose tokenizer measured the lengths; None where none did. A model given as
+    ``base`` says which model's tokenizer measured the lengths (``digest``, and ``model`` and ``revision`` where known); None
+    where none did. A model given as
     an absolute path is named by its last part, so that the card says nothing of the machine. The same arguments give the
     same card.
     """
     told = completed(quality)
-    contributing = [file for file in told["files"] if file["kept"]]
+    contributing = [file for file in told["files"] if file["kept"] and not file["augmented"]]
     licenses = sorted({file["license"] for file in contributing if file["license"]})
     unlicensed = [file["source"] for file in contributing if not file["license"]]
     asked = bool(params.augment.paraphrases or params.augment.documents)

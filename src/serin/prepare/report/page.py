@@ -116,11 +116,17 @@ def _conversation(record: Mapping[str, Any]) -> dict[str, Any]:
         "split": record.get("split", meta.get("split")),
         "language": str(meta.get("language", "und")),
         "known": known,
-        "augmented": meta.get("augmented"),
+        "augmented": _origin(meta.get("augmented")),
         "tools": [str(tool.get("function", tool).get("name", "?")) for tool in record.get("tools", ())],
         "turns": [_turn(turn) for turn in turns[:_MOST_TURNS]],
         "more": max(0, len(turns) - _MOST_TURNS),
     }
+
+
+def _origin(augmented: Any) -> str | None:
+    if not isinstance(augmented, Mapping):
+        return None
+    return " ".join(f"{key} {augmented[key]}" for key in ("by", "of") if key in augmented)
 
 
 def _turn(turn: Mapping[str, Any]) -> dict[str, Any]:

@@ -100,7 +100,12 @@ def samples() -> Samples:
             {"role": "assistant", "content": "Welcome."},
         ],
         "tools": [{"type": "function", "function": {"name": "severance"}}],
-        "meta": {"id": "2", "source": "tools.jsonl:4", "language": "en", "augmented": "paraphrase"},
+        "meta": {
+            "id": "2",
+            "source": "tools.jsonl:4",
+            "language": "en",
+            "augmented": {"by": "paraphrase", "of": "0a1b"},
+        },
         "split": "test",
     }
     arabic = chat(("user", "ما هي المدة؟"), ("assistant", "ستة أشهر."), language="ar")
@@ -268,7 +273,7 @@ def test_kept_conversations_are_shown_with_calls_and_reasoning() -> None:
         "may call severance",
     ):
         assert words in page.text
-    assert "augmented: paraphrase" in page.text
+    assert "augmented: by paraphrase of 0a1b" in page.text
     assert any(attributes.get("lang") == "ar" for _, attributes in page.tags)
     texts = [a for name, a in page.tags if "text" in str(a.get("class")).split() and name == "div"]
     assert len(texts) >= 10
@@ -294,7 +299,7 @@ def test_rejected_records_stand_as_they_were_with_their_place() -> None:
 def test_markup_in_data_stays_text_wherever_it_stands() -> None:
     turn = {"role": HOSTILE, "content": HOSTILE, "reasoning_content": HOSTILE, "name": HOSTILE}
     turn["tool_calls"] = [{"function": {"name": HOSTILE, "arguments": {HOSTILE: HOSTILE}}}]
-    meta = {"id": HOSTILE, "source": HOSTILE, "group": HOSTILE, "language": HOSTILE, "augmented": HOSTILE}
+    meta = {"id": HOSTILE, "source": HOSTILE, "group": HOSTILE, "language": HOSTILE, "augmented": {"by": HOSTILE}}
     kept = {"messages": [turn], "tools": [{"function": {"name": HOSTILE}}], "meta": meta, "split": HOSTILE}
     rejection = {"source": HOSTILE, "line": 1, "of": HOSTILE, "record": {HOSTILE: [HOSTILE]}}
     cluster = {"kept": HOSTILE, "text": HOSTILE, "members": 2, "examples": [{"source": HOSTILE, "text": HOSTILE + "!"}]}
