@@ -1,7 +1,11 @@
 """Shares and numbers as people read them, and names in an order that does not depend on how they came."""
 
+from typing import get_args
+
 import pytest
 
+from serin.core.params.preparation import Reason
+from serin.prepare import decide
 from serin.prepare.report.wording import REASONS, by_count, in_order, number, share, words_of
 
 
@@ -36,3 +40,8 @@ def test_counts_stand_by_size_and_names_by_table() -> None:
 
 def test_an_unknown_name_is_shown_as_it_is() -> None:
     assert words_of(REASONS, "brand_new").name == "brand new"
+
+
+def test_every_reason_that_params_may_limit_has_its_words_and_no_other() -> None:
+    assert set(REASONS) == set(get_args(Reason))
+    assert set(decide.REASONS[1:]) < set(REASONS)
