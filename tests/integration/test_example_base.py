@@ -30,7 +30,8 @@ def test_it_is_a_small_qwen3_with_chatml_and_tokens_of_its_own_for_padding_and_e
 
 
 def test_on_held_out_questions_it_knows_how_to_answer_and_not_what(tmp_path: Path) -> None:
-    params = PARAMS.prepare.model_copy(update={"sources": [str(ROOT / source) for source in PARAMS.prepare.sources]})
+    sources = [source.model_copy(update={"path": str(ROOT / source.path)}) for source in PARAMS.prepare.sources]
+    params = PARAMS.prepare.model_copy(update={"sources": sources})
     base = base_stage.run(PARAMS.base.model_copy(update={"model": str(BASE)}), tmp_path / "base", lambda *_: None)
     prepare_stage.run(params, base.folder, base.digest, tmp_path / "dataset", lambda *_: None)
     questions = [Conversation.from_dict(record) for record in read_jsonl(tmp_path / "dataset/test.jsonl")]
