@@ -105,9 +105,7 @@ def _sketch(lines: Sequence[bytes]) -> Examined:
     assert _hasher is not None
     count = len(lines)
     nothing = [0] * count
-    out = Examined(
-        0, count, None, languages=["und"] * count, places=nothing, splits=nothing, groups=nothing, tokens=nothing
-    )
+    out = Examined(0, count, languages=["und"] * count, places=nothing, splits=nothing, groups=nothing, tokens=nothing)
     texts = []
     for line in lines:
         question = orjson.loads(line)["question"]

@@ -1,6 +1,6 @@
 """The stage ``base``: say which model is fine-tuned, pinned by content, and refuse one that cannot be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,14 +64,19 @@ def load(out: Path) -> Base:
 
 def check_model_folder(folder: Path) -> None:
     """Refuse what no later stage could use: no config, no weights, no tokenizer, no chat template."""
-    for name in ("config.json", "tokenizer.json"):
+    check_model_files(folder, ("config.json", "tokenizer.json"))
+    from serin.lm.load import load_tokenizer
+
+    load_tokenizer(folder)
+
+
+def check_model_files(folder: Path, names: Sequence[str]) -> None:
+    """Refuse a folder that lacks one of these files, or weights; looks at names alone."""
+    for name in names:
         if not (folder / name).is_file():
             raise ConfigError(f"base model {folder} has no {name}: expected a folder in Hugging Face format")
     if not any(folder.glob("*.safetensors")):
         raise ConfigError(f"base model {folder} has no *.safetensors: convert its weights first")
-    from serin.lm.load import load_tokenizer
-
-    load_tokenizer(folder)
 
 
 def _given(params: BaseParams) -> Path:

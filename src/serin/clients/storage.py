@@ -87,10 +87,14 @@ class S3Storage:
             return body
 
     def list(self, prefix: str) -> list[str]:
+        return sorted(key for key, _ in self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Every key that begins with ``prefix`` and its size in bytes, in S3's order."""
         with _s3_errors(self.uri(prefix)):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self._key(prefix))
-            keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
-        return sorted(key.removeprefix(self._key("")) for key in keys)
+            for page in pages:
+                yield from ((i["Key"].removeprefix(self._key("")), i["Size"]) for i in page.get("Contents", []))
 
     def put_folder(self, source: Path, prefix: str, last: str) -> None:
         for name in _names(source, last):
@@ -135,14 +139,6 @@ def read_json_from(storage: Storage, key: str) -> Any:
         return json.loads(storage.read(key))
     except ValueError as error:
         raise StorageError(f"{storage.uri(key)} is not JSON ({error}): publish it again") from error
-
-
-def list_s3(bucket: str, prefix: str, endpoint_url: str | None) -> Iterator[tuple[str, int]]:
-    """Every key that begins with ``prefix`` and its size in bytes, in the order of the keys."""
-    storage = S3Storage(f"s3://{bucket}", endpoint_url)
-    with _s3_errors(storage.uri(prefix)):
-        for page in storage.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            yield from ((item["Key"], item["Size"]) for item in page.get("Contents", []))
 
 
 @contextmanager

@@ -87,6 +87,10 @@ class Conversation:
         """All turns, one a line."""
         return "\n".join(m.content for m in self.messages)
 
+    def text(self, on: Literal["user", "conversation"]) -> str:
+        """What is compared with other records: the user's turns, or every turn."""
+        return self.user_text if on == "user" else self.whole_text
+
     def as_dict(self) -> dict[str, Any]:
         """The record as one line of a dataset file; a turn that is not trained on says ``train: false``."""
         turns = [m.as_dict() if m.train else {**m.as_dict(), "train": False} for m in self.messages]

@@ -4,20 +4,17 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
-from pathlib import Path
 from typing import IO, Any
 
 import orjson
 
 from serin.core.errors import ConfigError
-from serin.core.params import PrepareParams, SourceParams
+from serin.core.params import SourceParams
 from serin.core.params.preparation import Format
-from serin.prepare.raw.formats import format_of
+from serin.prepare.raw.formats import commonest_format
 from serin.prepare.raw.read import RawRecord, decoded, read_records
 from serin.prepare.raw.sources import RawFile
-from serin.prepare.record.examine import Chunk, Examined, Rejection
-from serin.prepare.record.sensitive import WordLists
+from serin.prepare.record.examine import Chunk, Counts, Examined, Examiner, Rejection
 from serin.prepare.record.workers import examine_all
 from serin.prepare.spool import Spool
 
@@ -50,11 +47,7 @@ class Tally:
     """Counts over all that was examined, benchmarks left out."""
 
     files: list[FileTally] = field(default_factory=list)
-    left: Counter[str] = field(default_factory=Counter)
-    mended: Counter[str] = field(default_factory=Counter)
-    words: Counter[str] = field(default_factory=Counter)
-    found: Counter[str] = field(default_factory=Counter)
-    found_in: Counter[str] = field(default_factory=Counter)
+    counts: Counts = field(default_factory=Counts)
     reasons: Counter[str] = field(default_factory=Counter)
     mended_samples: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     to_judge: list[int] = field(default_factory=list)
@@ -73,10 +66,10 @@ class Tally:
 class Collector:
     """Takes in files and generated records, one set after another; what came first stays first."""
 
-    def __init__(self, params: PrepareParams, base: Path | None, spool: Spool, rejections: IO[bytes]) -> None:
-        self.params = params
-        self.tally = Tally(words=Counter(dict.fromkeys(WordLists.load(params.sensitive_words).names, 0)))
-        self._base = base
+    def __init__(self, examiner: Examiner, spool: Spool, rejections: IO[bytes]) -> None:
+        self.params = examiner.params
+        self.tally = Tally(counts=Counts(words=Counter(dict.fromkeys(examiner.word_lists, 0))))
+        self._examiner = examiner
         self._spool = spool
         self._rejections = rejections
 
@@ -122,33 +115,20 @@ class Collector:
             return self.params.workers
         return len(os.sched_getaffinity(0)) if total_bytes > _SMALL_BYTES else 1
 
-    def _chunks(self, number: int, records: Iterator[RawRecord]) -> Iterator[Chunk]:
+    def _chunks(self, number: int, records: Iterable[RawRecord]) -> Iterator[Chunk]:
         file = self.tally.files[number]
-        kind = file.kind
-        held: list[RawRecord] = []
-        size = 0
-        for record in records:
-            held.append(record)
-            size += _size_of(record.value)
-            if len(held) >= _CHUNK_RECORDS or size >= _CHUNK_BYTES:
-                kind = kind or _commonest_format(held)
-                yield Chunk(number, file.name, file.source, kind, tuple(held), file.is_benchmark)
-                held, size = [], 0
-        if held:
-            kind = kind or _commonest_format(held)
-            yield Chunk(number, file.name, file.source, kind, tuple(held), file.is_benchmark)
+        for batch in _batches(records):
+            file.kind = file.kind or commonest_format(decoded(r).value for r in batch if r.fault is None)
+            yield Chunk(number, file.name, file.source, file.kind, batch, file.is_benchmark)
 
-    def _examine(self, chunks: Iterator[Chunk], workers: int) -> None:
-        first = next(chunks, None)
-        if first is not None:
-            for examined in examine_all(chain([first], chunks), self.params, self._base, workers):
-                self._take(examined)
+    def _examine(self, chunks: Iterable[Chunk], workers: int) -> None:
+        for examined in examine_all(chunks, self._examiner, workers):
+            self._take(examined)
 
     def _take(self, examined: Examined) -> None:
         file = self.tally.files[examined.file]
         file.read += examined.read
         file.rejected += len(examined.rejected)
-        file.kind = file.kind or examined.kind
         first = len(self._spool)
         self._spool.add(examined)
         if file.is_benchmark:
@@ -156,17 +136,9 @@ class Collector:
         self.tally.to_judge += [first + number for number in examined.sensitive]
         for rejection in examined.rejected:
             self._reject(examined.file, file.name, rejection)
-        tally = self.tally
-        for total, part in (
-            (tally.left, examined.left),
-            (tally.mended, examined.mended),
-            (tally.words, examined.words),
-            (tally.found, examined.found),
-            (tally.found_in, examined.found_in),
-        ):
-            total.update(part)
+        self.tally.counts.add(examined.counts)
         for kind, sample in examined.mended_samples.items():
-            samples = tally.mended_samples.setdefault(kind, [])
+            samples = self.tally.mended_samples.setdefault(kind, [])
             if len(samples) < _SAMPLES_A_KIND:
                 samples.append(sample)
 
@@ -181,15 +153,22 @@ class Collector:
         self._rejections.write(b"%d %d " % (number, rejection.place) + orjson.dumps(record) + b"\n")
 
 
+def _batches(records: Iterable[RawRecord]) -> Iterator[tuple[RawRecord, ...]]:
+    """Records by and by, as many as one process examines at once."""
+    held: list[RawRecord] = []
+    size = 0
+    for record in records:
+        held.append(record)
+        size += _size_of(record.value)
+        if len(held) >= _CHUNK_RECORDS or size >= _CHUNK_BYTES:
+            yield tuple(held)
+            held, size = [], 0
+    if held:
+        yield tuple(held)
+
+
 def _size_of(value: Any) -> int:
     """Roughly, in bytes: a text's length, or that of the texts in a row."""
     if isinstance(value, bytes | str):
         return len(value)
     return sum(map(_size_of, value.values())) if isinstance(value, dict) else 0
-
-
-def _commonest_format(records: Sequence[RawRecord]) -> Format | None:
-    """The format of most of the first records: one odd record at the top does not decide for a whole file."""
-    kinds = Counter(format_of(decoded(record).value) for record in records if record.fault is None)
-    del kinds[None]
-    return max(kinds, key=lambda kind: kinds[kind], default=None)

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from serin.core.errors import FinalError
@@ -73,10 +72,10 @@ def quality(
         "rejected": dict(sorted(rejected.items())),
         "files": _files(tally, np.bincount(spool.column("file")[kept], minlength=len(tally.files))),
         "steps": _steps(tally, later),
-        "mended": dict(sorted(tally.mended.items())),
+        "mended": dict(sorted(tally.counts.mended.items())),
         "languages": _counted(language[kept], names),
         "personal_data": _personal_data(params, tally),
-        "sensitive_words": dict(sorted(tally.words.items())),
+        "sensitive_words": dict(sorted(tally.counts.words.items())),
         "tokens": _quantiles(tokens[kept]),
         "token_histogram": _histogram(tokens[kept]),
         "duplicates": _duplicates(params, tally, spool, decisions, later),
@@ -113,7 +112,7 @@ def _steps(tally: Tally, later: Mapping[str, int]) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = [{"step": "read", "records": left}]
     judged = STEPS[STEPS.index("sensitive_words") :]
     for step in STEPS:
-        left = tally.left[step] - (later["sensitive_words"] if step in judged else 0)
+        left = tally.counts.left[step] - (later["sensitive_words"] if step in judged else 0)
         steps.append({"step": step, "records": left})
     for step, reason in _LATER_STEPS:
         left -= later[reason]
@@ -124,12 +123,12 @@ def _steps(tally: Tally, later: Mapping[str, int]) -> list[dict[str, Any]]:
 def _personal_data(params: PrepareParams, tally: Tally) -> dict[str, Any]:
     return {
         type_: {
-            "found": tally.found[type_],
-            "records": tally.found_in[type_],
+            "found": tally.counts.found[type_],
+            "records": tally.counts.found_in[type_],
             "action": getattr(params.personal_data, type_.lower()),
         }
         for type_ in TYPES
-        if tally.found[type_]
+        if tally.counts.found[type_]
     }
 
 
@@ -150,10 +149,10 @@ def _duplicates(
         "largest": [
             {
                 "kept": place_of(tally, spool, root),
-                "text": _excerpt(spool.line(root)),
+                "text": _excerpt(spool, root),
                 "members": 1 - size,
                 "examples": [
-                    {"source": place_of(tally, spool, i), "text": _excerpt(spool.line(i))}
+                    {"source": place_of(tally, spool, i), "text": _excerpt(spool, i)}
                     for i in members[roots == root][:_MOST_EXAMPLES].tolist()
                 ],
             }
@@ -186,9 +185,8 @@ def place_of(tally: Tally, spool: Spool, number: int) -> str:
     return f"{tally.files[int(spool.column_at('file', number))].name}:{spool.column_at('place', number)}"
 
 
-def _excerpt(line: bytes) -> str:
-    turns = orjson.loads(line)["messages"]
-    return "\n".join(turn["content"] for turn in turns if turn["role"] == "user")[:_EXAMPLE_CHARS]
+def _excerpt(spool: Spool, number: int) -> str:
+    return spool.conversation(number).user_text[:_EXAMPLE_CHARS]
 
 
 def _counted(numbers: NDArray[Any], names: Sequence[str]) -> dict[str, int]:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
+from serin.core.conversation import Conversation
 from serin.prepare.record.examine import Examined
 
 _ARRAYS = {"tokens": "i", "split": "B", "file": "L", "place": "q", "group": "Q", "numbers": "Q", "language": "H"}
@@ -68,6 +70,10 @@ class Spool:
         self._lines.flush()
         self._reader.seek(start)
         return self._reader.read(self._ends[number + 1] - start)
+
+    def conversation(self, number: int) -> Conversation:
+        """The record itself."""
+        return Conversation.from_dict(orjson.loads(self.line(number)))
 
     def all_lines(self) -> Iterator[bytes]:
         """Every record's line, in order."""

@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import orjson
 
 from serin.clients.endpoint import Endpoint
 from serin.clients.files import digest_of_file, output_folder, scratch_folder, seal, write_atomically, write_json
@@ -24,7 +23,7 @@ from serin.prepare.collect import Collector, Progress, Tally
 from serin.prepare.decide import Decisions, decide
 from serin.prepare.quality import quality
 from serin.prepare.raw.sources import RawFile, find_files
-from serin.prepare.record.minhash import bands_for
+from serin.prepare.record.examine import Examiner
 from serin.prepare.record.sensitive import confirm
 from serin.prepare.report.card import render_card
 from serin.prepare.report.page import render_report
@@ -135,12 +134,11 @@ def _prepared(
 ) -> Iterator[Prepared]:
     benchmarks, files = find_files(params.benchmarks, endpoint_url), find_files(params.sources, endpoint_url)
     endpoint = Endpoint(params.endpoint, environment) if params.endpoint.url is not None else None
-    near = params.near_duplicates
-    bands, _ = bands_for(near.threshold, near.permutations)
-    spool = Spool(scratch, bands, near.permutations)
+    examiner = Examiner(params, base)
+    spool = Spool(scratch, examiner.bands, params.near_duplicates.permutations)
     try:
         with (scratch / _REJECTIONS).open("wb") as rejections:
-            collector = Collector(params, base, spool, rejections)
+            collector = Collector(examiner, spool, rejections)
             collector.read_files(benchmarks, files, endpoint_url, progress)
             tally = collector.tally
             objectionable = [] if dry_run else _objectionable(params, spool, tally, endpoint)
@@ -166,9 +164,9 @@ def _objectionable(params: PrepareParams, spool: Spool, tally: Tally, endpoint: 
     """The records in which a list found a word and the judge, asked, agrees."""
     if not tally.to_judge or endpoint is None:
         return []
-    asked = [Conversation.from_dict(orjson.loads(spool.line(number))) for number in tally.to_judge]
+    asked = [spool.conversation(number) for number in tally.to_judge]
     confirmed = [number for number, yes in zip(tally.to_judge, confirm(endpoint, asked), strict=True) if yes]
-    tally.words["confirmed"] = len(confirmed)
+    tally.counts.words["confirmed"] = len(confirmed)
     return confirmed if params.sensitive_words.action == "drop" else []
 
 
@@ -177,7 +175,7 @@ def _to_augment(spool: Spool, tally: Tally, decisions: Decisions) -> Iterator[Co
     is_own = np.array([file.source.weight is None for file in tally.files])
     train = decisions.kept & (spool.column("split") == SPLITS.index("train")) & is_own[spool.column("file")]
     for number in np.flatnonzero(train).tolist():
-        yield Conversation.from_dict(orjson.loads(spool.line(number)))
+        yield spool.conversation(number)
 
 
 def _told(augmented: dict[str, Any], endpoint: Endpoint | None, progress: Progress) -> dict[str, Any]:
@@ -194,5 +192,5 @@ def _told(augmented: dict[str, Any], endpoint: Endpoint | None, progress: Progre
 def _kept_of_generated(spool: Spool, tally: Tally, decisions: Decisions) -> dict[str, int]:
     is_generated = np.array([file.is_augmented for file in tally.files])
     numbers = np.flatnonzero(decisions.kept & is_generated[spool.column("file")]).tolist()
-    kinds = Counter(orjson.loads(spool.line(number))["meta"]["augmented"]["by"] for number in numbers)
+    kinds = Counter(spool.conversation(number).meta["augmented"]["by"] for number in numbers)
     return {kind: kinds[kind] for kind in KINDS}

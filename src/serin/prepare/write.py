@@ -121,7 +121,7 @@ class _Chooser:
         self._kept: list[dict[str, Any]] = []
         self._rejected: dict[str, list[Any]] = defaultdict(list)
         self._personal: dict[str, list[str]] = defaultdict(list)
-        self._lacking = {type_ for type_ in TYPES if tally.found[type_]}
+        self._lacking = {type_ for type_ in TYPES if tally.counts.found[type_]}
 
     def see_kept(self, number: int, line: bytes, split: int) -> None:
         if number in self._wanted:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serin.base.stage import check_model_files
 from serin.clients.files import read_json
 from serin.core.errors import ConfigError, InputError, UsageError
 from serin.prepare.record.tokens import TokenCounter
@@ -55,11 +56,7 @@ def find_base(name: str | None, revision: str | None) -> BaseModel:
 
 
 def _check_folder(folder: Path) -> int | None:
-    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
-        if not (folder / name).is_file():
-            raise ConfigError(f"base model {folder} has no {name}: expected a folder in Hugging Face format")
-    if not any(folder.glob("*.safetensors")):
-        raise ConfigError(f"base model {folder} has no *.safetensors: convert its weights first")
+    check_model_files(folder, ("config.json", "tokenizer.json", "tokenizer_config.json"))
     TokenCounter(folder)
     try:
         config: Any = read_json(folder / "config.json")

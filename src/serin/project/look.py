@@ -8,7 +8,7 @@ from typing import Any
 from serin.core.errors import ConfigError, InputError
 from serin.core.params import PrepareParams
 from serin.core.params.preparation import Format
-from serin.prepare.raw.formats import Parsed, format_of, parse
+from serin.prepare.raw.formats import Parsed, commonest_format, parse
 from serin.prepare.raw.read import RawRecord, decoded, read_records
 from serin.prepare.raw.sources import RawFile, open_bytes, open_seekable
 from serin.prepare.record.language import LanguageDetector
@@ -126,9 +126,8 @@ def _mappings(file: RawFile, records: Sequence[RawRecord]) -> list[Mapping[str, 
 
 def _with_format(file: RawFile, values: Sequence[Mapping[str, Any]], columns: Mapping[Role, str] | None) -> RawFile:
     """The format that most records have; ``columns`` where they have none that is known."""
-    formats = Counter(found for value in values if (found := format_of(value)) is not None)
-    if formats:
-        return _stating(file, format=formats.most_common(1)[0][0])
+    if (known := commonest_format(values)) is not None:
+        return _stating(file, format=known)
     chosen = columns or guess_columns(values)
     names = list(texts_by_column(values))
     if chosen is None or not {chosen["user"], chosen["assistant"]} <= set(names):

@@ -9,10 +9,8 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
-from serin.core.conversation import Conversation
 from serin.core.params import NearDuplicateParams
 from serin.prepare.record.minhash import estimated_similarity
 from serin.prepare.record.shingles import normalised, shingles, similarity
@@ -53,12 +51,6 @@ def find_duplicates(spool: Spool, params: NearDuplicateParams, alive: Flags, alw
     for later, earlier in _confirmed(candidates, of, always_kept, texts, params.threshold):
         of[later] = earlier
     return Duplicates(of, exact)
-
-
-def compared_text(line: bytes, on: Literal["user", "conversation"]) -> str:
-    """The normalised text that a record is judged on."""
-    record = Conversation.from_dict(orjson.loads(line))
-    return normalised(record.user_text if on == "user" else record.whole_text)
 
 
 def _mark_exact(keys: NDArray[np.uint64], alive: Flags, always_kept: Flags, of: Index) -> None:
@@ -133,5 +125,5 @@ class _Texts:
 
     def __init__(self, spool: Spool, on: Literal["user", "conversation"]) -> None:
         self.shingles: Callable[[int], Any] = lru_cache(_SETS_HELD)(
-            lambda number: shingles(compared_text(spool.line(number), on))
+            lambda number: shingles(normalised(spool.conversation(number).text(on)))
         )

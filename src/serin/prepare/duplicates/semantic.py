@@ -3,9 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-import orjson
 
-from serin.core.conversation import Conversation
 from serin.core.errors import ConfigError
 from serin.core.params import PrepareParams
 from serin.prepare.duplicates.near import NONE, Flags, Index
@@ -30,7 +28,7 @@ def mark_semantic(spool: Spool, params: PrepareParams, alive: Flags, always_kept
 
     assert params.semantic_duplicates.model is not None
     numbers, named = np.flatnonzero(alive), spool.column("numbers")
-    texts = [_compared(spool.line(int(number)), params.near_duplicates.on) for number in numbers]
+    texts = [spool.conversation(int(number)).text(params.near_duplicates.on) for number in numbers]
     encoder = Encoder(Path(params.semantic_duplicates.model))
     unknown = encoder.unknown_share(texts)
     if unknown > _MOST_UNKNOWN:
@@ -49,8 +47,3 @@ def mark_semantic(spool: Spool, params: PrepareParams, alive: Flags, always_kept
             earlier = earlier[(of[numbers[earlier]] == NONE) & (named[numbers[earlier]] == named[numbers[at]])]
             if len(earlier):
                 of[numbers[at]] = numbers[earlier[similar[row, earlier].argmax()]]
-
-
-def _compared(line: bytes, on: str) -> str:
-    record = Conversation.from_dict(orjson.loads(line))
-    return record.user_text if on == "user" else record.whole_text

@@ -43,8 +43,7 @@ def _rows(lines: "_Lines", path: str) -> Iterator[tuple[int, Any, str | None]]:
         elif len(row) != len(names) and lines.count > 1:
             yield lines.first, lines.give_back_all_but_the_first(), "broken_quotes"
         elif any("\udc80" <= char <= "\udcff" for cell in row for char in cell if not cell.isascii()):
-            text = delimiter.join(row).encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
-            yield lines.first, text, "not_utf8"
+            yield lines.first, _readable(delimiter.join(row)), "not_utf8"
         elif len(row) == len(names):
             yield lines.first, dict(zip(names, row, strict=True)), None
         elif row:
@@ -58,6 +57,11 @@ def _header(row: list[str], path: str) -> list[str]:
     if not all(names) or len(set(names)) < len(names):
         raise InputError(f"{path}:1 has the columns {names}: expected a header with one name a column, each once")
     return names
+
+
+def _readable(text: str) -> str:
+    """The text with a replacement character for each byte that is not UTF-8."""
+    return text.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
 
 
 class _Lines:
@@ -94,8 +98,7 @@ class _Lines:
         """Let the next row begin at the second line of this one; returns the first."""
         self._waiting.extendleft(reversed(self._taken[1:]))
         self._number = self.first
-        line = self._taken[0].rstrip("\r\n")
-        return line.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
+        return _readable(self._taken[0].rstrip("\r\n"))
 
     def __iter__(self) -> "_Lines":
         return self

@@ -1,6 +1,7 @@
 """The formats that people keep conversations in: told apart by their fields, and read into turns."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +74,12 @@ def format_of(value: Any) -> Format | None:
     return next((name for name, columns in _COLUMNS.items() if all(c in value for c in columns)), None)
 
 
+def commonest_format(values: Iterable[Any]) -> Format | None:
+    """The format of most of these records: one odd record among the first does not decide for a whole file."""
+    found = Counter(kind for value in values if (kind := format_of(value)) is not None)
+    return found.most_common(1)[0][0] if found else None
+
+
 def parse(value: Any, source: SourceParams, kind: Format) -> Parsed | None:
     """Read a record as the given format; None where it does not have it, or has something there that is no text.
 
@@ -122,7 +129,7 @@ def _from_turns(value: Mapping[str, Any]) -> Parsed:
 
 def _from_alpaca(value: Mapping[str, Any]) -> Parsed:
     question = [_text(value["instruction"]), _text(value.get("input"))]
-    turns = [RawTurn("system", _text(value["system"]))] if value.get("system") else []
+    turns = _system(value.get("system"))
     for pair in value.get("history") or ():
         if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
             raise Malformed
@@ -142,9 +149,7 @@ def _from_pair(value: Mapping[str, Any], asked: str, answered: str) -> Parsed:
             _meta(value, (asked, answered, "tools")),
             _tools(value.get("tools") or ()),
         )
-    turns = [RawTurn("user", _text(question)), RawTurn("assistant", _text(answer))]
-    if value.get("system"):
-        turns.insert(0, RawTurn("system", _text(value["system"])))
+    turns = [*_system(value.get("system")), RawTurn("user", _text(question)), RawTurn("assistant", _text(answer))]
     return Parsed(tuple(turns), _meta(value, (asked, answered, "system")))
 
 
@@ -153,11 +158,14 @@ def _from_columns(value: Mapping[str, Any], source: SourceParams) -> Parsed | No
     found = {name: _at(value, path) for name, path in columns.items()}
     if found["user"] is None and found["assistant"] is None:
         return None
-    turns = [RawTurn(role, _text(found[role])) for role in ("user", "assistant")]
-    if found.get("system"):
-        turns.insert(0, RawTurn("system", _text(found["system"])))
+    turns = _system(found.get("system")) + [RawTurn(role, _text(found[role])) for role in ("user", "assistant")]
     meta = _meta(value, [path.split(".")[0] for path in columns.values()])
     return Parsed(tuple(turns), meta | {k: v for k, v in found.items() if k in ("group", "language", "id") and v})
+
+
+def _system(prompt: Any) -> list[RawTurn]:
+    """The turn of a system prompt that stands in a field of its own, if there is one."""
+    return [RawTurn("system", _text(prompt))] if prompt else []
 
 
 def _at(value: Any, path: str) -> Any:

@@ -3,7 +3,7 @@
 import codecs
 import io
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -115,41 +115,22 @@ def _read_parquet(file: RawFile, max_record_bytes: int, endpoint_url: str | None
             ) from error
 
 
-def _open_utf8(file: RawFile, endpoint_url: str | None) -> "_Utf8":
-    return _Utf8(file, endpoint_url)
-
-
-class _Utf8:
+@contextmanager
+def _open_utf8(file: RawFile, endpoint_url: str | None) -> Iterator[IO[bytes]]:
     """A file's bytes as UTF-8 without a byte order mark; what its encoding does not have is no UTF-8 either."""
-
-    def __init__(self, file: RawFile, endpoint_url: str | None) -> None:
-        self._file = file
-        self._opened = open_bytes(file, endpoint_url)
-
-    def __enter__(self) -> IO[bytes]:
-        stream = self._opened.__enter__()
-        try:
-            return self._recoded(stream)
-        except BaseException as error:
-            self._opened.__exit__(type(error), error, error.__traceback__)
-            raise
-
-    def __exit__(self, *error: Any) -> bool | None:
-        return self._opened.__exit__(*error)
-
-    def _recoded(self, stream: IO[bytes]) -> IO[bytes]:
+    with open_bytes(file, endpoint_url) as stream:
         head = stream.read(4)
-        mark, encoding = next(((m, e) for m, e in _BOMS if head.startswith(m)), (b"", self._file.source.encoding))
+        mark, encoding = next(((m, e) for m, e in _BOMS if head.startswith(m)), (b"", file.source.encoding))
         try:
             codec = codecs.lookup(encoding)
             b"".decode(encoding)  # refuses what is no encoding of text, such as hex
         except (LookupError, UnicodeError) as error:
             raise ConfigError(
-                f"prepare.sources: {self._file.source.path} has encoding {encoding!r}, which is none of text that Python "
+                f"prepare.sources: {file.source.path} has encoding {encoding!r}, which is none of text that Python "
                 "knows: name another one, such as gb18030"
             ) from error
         decoder = None if codec.name == "utf-8" else codec.incrementaldecoder(errors=_MARKED)
-        return io.BufferedReader(_Recoded(head[len(mark) :], stream, decoder), 1 << 18)
+        yield io.BufferedReader(_Recoded(head[len(mark) :], stream, decoder), 1 << 18)
 
 
 class _Recoded(io.RawIOBase):

@@ -4,9 +4,10 @@ import fnmatch
 import glob
 import io
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Literal
 
@@ -67,19 +68,12 @@ def find_files(sources: Sequence[SourceParams], endpoint_url: str | None = None)
             if kind is None:
                 raise InputError(f"{path} is of an unknown kind: expected {_EXPECTED}; edit prepare.sources")
             found.setdefault(path, RawFile(path, name, kind, compression, size_bytes, source))
-    names = [file.name for file in found.values()]
-    return [
-        file if names.count(file.name) == 1 else RawFile(file.path, _full(file), *_rest(file))
-        for file in found.values()
-    ]
+    names = Counter(file.name for file in found.values())
+    return [file if names[file.name] == 1 else replace(file, name=_full(file)) for file in found.values()]
 
 
 def _full(file: RawFile) -> str:
     return file.path if file.is_remote or not Path(file.path).is_absolute() else file.path.lstrip("/")
-
-
-def _rest(file: RawFile) -> tuple[Kind, Compression | None, int, SourceParams]:
-    return file.kind, file.compression, file.size_bytes, file.source
 
 
 def _kind_of(path: str) -> tuple[Kind | None, Compression | None]:
@@ -106,12 +100,12 @@ def _is_hidden(path: Path, root: Path) -> bool:
 
 
 def _in_s3(url: str, endpoint_url: str | None) -> list[tuple[str, str, int]]:
-    from serin.clients.storage import list_s3
+    from serin.clients.storage import S3Storage
 
     bucket, _, key = url.removeprefix("s3://").partition("/")
     fixed = key[: min((key.index(c) for c in "*?[" if c in key), default=len(key))]
     listed = []
-    for found, size_bytes in list_s3(bucket, fixed, endpoint_url):
+    for found, size_bytes in S3Storage(f"s3://{bucket}", endpoint_url).sizes(fixed):
         if fixed != key:
             wanted, name = fnmatch.fnmatchcase(found, key), PurePosixPath(found).name
         elif key.endswith("/") or not key:

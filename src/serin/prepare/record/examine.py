@@ -5,7 +5,7 @@ What needs other records (duplicates, leakage, mixing) comes later, over what is
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
@@ -57,12 +57,30 @@ class Rejection:
 
 
 @dataclass(slots=True)
+class Counts:
+    """How many records got past each step, were mended, and held listed words or personal data, by name.
+
+    ``found`` counts pieces of personal data, ``found_in`` the records that hold them.
+    """
+
+    left: Counter[str] = field(default_factory=Counter)
+    mended: Counter[str] = field(default_factory=Counter)
+    words: Counter[str] = field(default_factory=Counter)
+    found: Counter[str] = field(default_factory=Counter)
+    found_in: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Counts") -> None:
+        """Add what was counted elsewhere; a name that was not found stays, at zero."""
+        for part in fields(self):
+            getattr(self, part.name).update(getattr(other, part.name))
+
+
+@dataclass(slots=True)
 class Examined:
     """A chunk's kept records in columns, its rejections, and what was counted on the way."""
 
     file: int
     read: int
-    kind: Format | None
     lines: list[bytes] = field(default_factory=list)
     languages: list[str] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
@@ -74,11 +92,7 @@ class Examined:
     sketches: Sketches | None = None
     sensitive: list[int] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
-    left: Counter[str] = field(default_factory=Counter)
-    mended: Counter[str] = field(default_factory=Counter)
-    words: Counter[str] = field(default_factory=Counter)
-    found: Counter[str] = field(default_factory=Counter)
-    found_in: Counter[str] = field(default_factory=Counter)
+    counts: Counts = field(default_factory=Counts)
     mended_samples: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
@@ -98,6 +112,7 @@ class Examiner:
 
     def __init__(self, params: PrepareParams, base: Path | None) -> None:
         self.params = params
+        self.base = base
         self._counter = TokenCounter(base) if base is not None else None
         self._languages = LanguageDetector(params.languages.detect)
         self._keep = None if params.languages.keep is None else {*params.languages.keep, UNDETERMINED}
@@ -112,9 +127,14 @@ class Examiner:
         """How many LSH bands a sketch has."""
         return self._hasher.bands
 
+    @property
+    def word_lists(self) -> list[str]:
+        """The names of the lists of sensitive words."""
+        return self._words.names
+
     def examine(self, chunk: Chunk) -> Examined:
         """Judge every record of a chunk by itself, in order."""
-        out = Examined(chunk.file, len(chunk.records), chunk.kind)
+        out = Examined(chunk.file, len(chunk.records))
         candidates = []
         for raw in chunk.records:
             read = decoded(raw)
@@ -145,13 +165,13 @@ class Examiner:
         parsed = parse(raw.value, chunk.source, chunk.kind) if chunk.kind else None
         if parsed is None:
             return "mixed_format" if format_of(raw.value) not in (None, chunk.kind) else "unknown_format"
-        out.left["readable"] += 1
+        out.counts.left["readable"] += 1
         cleaned = clean_turns(parsed.turns, self.params.markup)
         if isinstance(cleaned, str):
             return cleaned
         messages, mended = cleaned
-        out.left["turns"] += 1
-        out.mended.update(mended)
+        out.counts.left["turns"] += 1
+        out.counts.mended.update(mended)
         text = _text_of(messages)
         if mended and not mended <= out.mended_samples.keys():
             self._take_samples(mended, "\n".join(turn.content for turn in parsed.turns), text, out)
@@ -160,21 +180,21 @@ class Examiner:
         tools = tuple(self._personal_data.redact_value(tool, found) for tool in parsed.tools)
         if found:
             text = _text_of(messages)
-            out.found += found
-            out.found_in.update(found.keys())
+            out.counts.found += found
+            out.counts.found_in.update(found.keys())
             if any(self._personal_data.actions[type_] == "drop" for type_ in found):
                 return "personal_data"
-        out.left["personal_data"] += 1
+        out.counts.left["personal_data"] += 1
         lists = self._words.find(text)
-        out.words.update(lists)
+        out.counts.words.update(lists)
         asks_judge = bool(lists) and self.params.sensitive_words.judge
         if lists and self.params.sensitive_words.action == "drop" and not asks_judge:
             return "sensitive_words"
-        out.left["sensitive_words"] += 1
+        out.counts.left["sensitive_words"] += 1
         language = self._languages.detect(text, parsed.meta.get("language"))
         if self._keep is not None and language not in self._keep:
             return "language"
-        out.left["language"] += 1
+        out.counts.left["language"] += 1
         meta = self._meta(parsed.meta, given, messages, f"{chunk.name}:{raw.line}", language)
         return _Candidate(raw.line, Conversation(messages, meta, tools), has_sensitive_words=asks_judge)
 
@@ -194,9 +214,9 @@ class Examiner:
             return messages, found
         redacted = []
         for message in messages:
-            fields = {name: getattr(message, name) for name in ("content", "reasoning_content", "tool_call_id", "name")}
+            texts = {name: getattr(message, name) for name in ("content", "reasoning_content", "tool_call_id", "name")}
             calls = tuple(self._personal_data.redact_value(call, found) for call in message.tool_calls)
-            redacted.append(replace(message, **self._personal_data.redact_value(fields, found), tool_calls=calls))
+            redacted.append(replace(message, **self._personal_data.redact_value(texts, found), tool_calls=calls))
         return tuple(redacted), found
 
     def _without_personal_data_in_meta(self, given: dict[str, Any], found: Counter[str]) -> dict[str, Any]:
@@ -227,7 +247,7 @@ class Examiner:
 
     def _within_length(self, candidates: list[_Candidate], out: Examined) -> list[_Candidate]:
         if self._counter is None:
-            out.left["length"] += len(candidates)
+            out.counts.left["length"] += len(candidates)
             return candidates
         fitting = []
         for candidate in candidates:
@@ -245,7 +265,7 @@ class Examiner:
             if candidate.place not in kept_places:
                 out.rejected.append(Rejection(candidate.place, "too_long", candidate.conversation.as_dict()))
         out.rejected.sort(key=lambda rejection: rejection.place)
-        out.left["length"] += len(kept)
+        out.counts.left["length"] += len(kept)
         return kept
 
     def _shortened(self, candidate: _Candidate, out: Examined) -> bool:
@@ -263,17 +283,17 @@ class Examiner:
                 continue
             if (tokens := self._counter.count([rendered])[0]) <= self.params.max_tokens:
                 candidate.conversation, candidate.tokens = shorter, tokens
-                out.mended["truncated"] += 1
+                out.counts.mended["truncated"] += 1
                 return True
         return False
 
     def _write_columns(self, candidates: Sequence[_Candidate], chunk: Chunk, out: Examined) -> None:
-        on_user = self.params.near_duplicates.on == "user"
+        on = self.params.near_duplicates.on
         texts = []
         for candidate in candidates:
             conversation = candidate.conversation
             asked = normalised(conversation.user_text)
-            text = asked if on_user else normalised(conversation.whole_text)
+            text = asked if on == "user" else normalised(conversation.text(on))
             meta = conversation.meta
             group = meta.get("group")
             texts.append(text)

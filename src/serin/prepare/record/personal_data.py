@@ -120,21 +120,25 @@ def _maybe_ipv6(text: str) -> bool:
     return text.count(":") >= 2
 
 
+# Each form of _SECRET holds one of these; shorter ones ("gh") would stand in every other English text.
 _KEY_PARTS = (
-    "sk-",
-    "gh",
-    "glpat-",
-    "AKI",
-    "ASIA",
-    "AIza",
-    "hf_",
-    "xox",
-    "k_",
-    "npm_",
-    "pypi-",
-    "LTAI",
-    "eyJ",
-    "-----BEGIN",
+    *(
+        "sk-",
+        "ghp_",
+        "gho_",
+        "ghu_",
+        "ghs_",
+        "ghr_",
+        "github_pat_",
+        "glpat-",
+        "AKIA",
+        "ASIA",
+        "AKID",
+        "AIza",
+        "hf_",
+        "xox",
+    ),
+    *("k_live_", "k_test_", "npm_", "pypi-", "LTAI", "eyJ", "-----BEGIN"),
 )
 _NAME_PARTS = ("pass", "kennwort", "contrase", "key", "token", "secret", "bearer", "密", "口令")
 

@@ -18,21 +18,20 @@ _AHEAD_A_WORKER = 3
 _examiner: Examiner | None = None
 
 
-def examine_all(chunks: Iterable[Chunk], params: PrepareParams, base: Path | None, workers: int) -> Iterator[Examined]:
-    """Examine chunks in ``workers`` processes, or in this one where ``workers`` is below 2; the order stays.
+def examine_all(chunks: Iterable[Chunk], examiner: Examiner, workers: int) -> Iterator[Examined]:
+    """Examine chunks in ``workers`` processes like ``examiner``, or by it where ``workers`` is below 2; the order stays.
 
     Only a few chunks a worker are under way at once, so that memory does not grow with the input.
 
     Raises:
         FinalError: a worker was killed, as by the system when memory ran out.
     """
-    examiner = Examiner(params, base)  # here too where others do the work: what is wrong with the set-up is said once
     if workers < 2:
         for chunk in chunks:
             yield examiner.examine(chunk)
         return
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, _start, (params, base))
+    pool = ProcessPoolExecutor(workers, context, _start, (examiner.params, examiner.base))
     waiting: deque[Future[Examined]] = deque()
     try:
         for chunk in chunks:

@@ -116,6 +116,16 @@ def test_the_screens_let_every_known_key_through() -> None:
         ("xoxb-", 24),
         ("sk_live_", 24),
         ("npm_", 36),
+        ("ghu_", 36),
+        ("ghs_", 36),
+        ("ghr_", 36),
+        ("github_pat_", 40),
+        ("glpat-", 24),
+        ("rk_test_", 24),
+        ("pypi-", 48),
+        ("LTAI", 16),
+        ("AKID", 32),
+        ("sk-proj-", 40),
     ):
         key = start + "".join(draw.choices(letters, k=length))
         assert FINDER.find(f"use {key} now")[0] == "use [SECRET] now"
