@@ -19,6 +19,14 @@ def _interruptible() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _runs_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Checkpoints stay out of the user's cache."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SERIN_RUNS", str(tmp_path_factory.mktemp("runs")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Hugging Face folder: two layers, random weights, its own byte-level BPE tokenizer."""

@@ -92,14 +92,18 @@ def test_a_full_disk_in_train_and_merge_is_said_and_the_same_command_works_later
     assert serin(project, "merge").returncode == 0
 
 
-@pytest.mark.parametrize(("asked", "code"), [(signal.SIGTERM, 1), (signal.SIGINT, 130)])
-def test_a_signal_in_the_middle_of_training_leaves_nothing(project: Path, asked: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize(("asked", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_signal_in_the_middle_of_training_saves_and_leaves_nothing_else(
+    project: Path, asked: signal.Signals, code: int, tmp_path: Path
+) -> None:
     assert serin(project, "prepare").returncode == 0
     command = [sys.executable, "-m", "serin", "train"]
-    with subprocess.Popen(command, cwd=project, env=environment(project), stderr=subprocess.PIPE, text=True) as child:
+    runs = tmp_path / "runs"
+    environment_of_child = {**environment(project), "SERIN_RUNS": str(runs)}
+    with subprocess.Popen(command, cwd=project, env=environment_of_child, stderr=subprocess.PIPE, text=True) as child:
         try:
             deadline = time.monotonic() + 60
-            while not list((project / "tmp").glob("serin-train-*")):
+            while not any('"phase": "training"' in p.read_text() for p in runs.glob("*/progress.json")):
                 assert child.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
@@ -110,5 +114,7 @@ def test_a_signal_in_the_middle_of_training_leaves_nothing(project: Path, asked:
             child.kill()
     assert child.returncode == code, said
     assert "stopped" in said
+    assert "run again to go on" in said
+    assert len(list(runs.glob("*/step-*/manifest.json"))) == 1
     assert not (project / "artifacts/adapter").exists()
     assert left_over(project) == []

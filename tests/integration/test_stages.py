@@ -12,11 +12,13 @@ from serin.base import stage as base_stage
 from serin.clients.files import read_json, read_jsonl, read_manifest
 from serin.clients.storage import FolderStorage
 from serin.core.errors import ConfigError, InputError
-from serin.core.params import BaseParams, EvaluateParams, MergeParams, TrainParams
+from serin.core.manifest import Manifest
+from serin.core.params import BaseParams, EvaluateParams, MergeParams, Params, TrainParams
 from serin.evaluate import stage as evaluate_stage
 from serin.lm.load import load_model
 from serin.merge import stage as merge_stage
 from serin.train import stage as train_stage
+from serin.train.watch.watchers import Watchers
 
 TRAIN = TrainParams(epochs=40, batch_size=8, micro_batch_size=4, learning_rate=1e-2)
 
@@ -25,12 +27,22 @@ def silent(*_: object) -> None:
     """No progress wanted."""
 
 
+def train(work: Path, dataset: Path, out: Path, params: TrainParams = TRAIN, fresh: bool = False) -> Manifest:
+    """The stage, with nobody watching."""
+    base = base_stage.load(work / "base")
+    inputs = train_stage.Inputs(base.folder, base.digest, dataset)
+    options = train_stage.Options(fresh=fresh)
+    manifest = train_stage.run(Params(train=params), inputs, out, lambda _: Watchers([]), options)
+    assert manifest is not None
+    return manifest
+
+
 @pytest.fixture(scope="module")
 def work(tiny_base: Path, tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a verified base, a trained adapter and a merged model in storage."""
     folder = tmp_path_factory.mktemp("work")
     base = base_stage.run(BaseParams(model=str(tiny_base)), folder / "base", silent)
-    train_stage.run(TRAIN, base.folder, base.digest, tiny_dataset, folder / "adapter", silent)
+    train(folder, tiny_dataset, folder / "adapter")
     storage = FolderStorage(folder / "storage")
     merge_stage.run(
         MergeParams(dtype="float32"), base.folder, base.digest, folder / "adapter", storage, folder / "merged"
@@ -44,7 +56,7 @@ def merged_folder(work: Path) -> Path:
 
 def test_the_loss_falls_and_the_adapter_is_float32(work: Path) -> None:
     log = read_json(work / "adapter" / "log.json")
-    assert log[-1]["loss"] < log[0]["loss"] - 1
+    assert log["steps"][-1]["loss"] < log["steps"][0]["loss"] - 1
     from safetensors.torch import load_file
 
     dtypes = {tensor.dtype for tensor in load_file(work / "adapter" / "adapter_model.safetensors").values()}
@@ -52,8 +64,7 @@ def test_the_loss_falls_and_the_adapter_is_float32(work: Path) -> None:
 
 
 def test_training_again_gives_the_same_bytes(work: Path, tiny_dataset: Path, tmp_path: Path) -> None:
-    base = base_stage.load(work / "base")
-    again = train_stage.run(TRAIN, base.folder, base.digest, tiny_dataset, tmp_path / "adapter", silent)
+    again = train(work, tiny_dataset, tmp_path / "adapter", fresh=True)
     assert again == read_manifest(work / "adapter", "adapter")
 
 
@@ -132,8 +143,7 @@ def test_a_base_that_changed_after_it_was_pinned_is_refused(tiny_base: Path, tmp
 
 
 def test_target_modules_that_match_nothing_are_refused(work: Path, tiny_dataset: Path, tmp_path: Path) -> None:
-    base = base_stage.load(work / "base")
     params = TrainParams.model_validate({"lora": {"target_modules": ["no_such_layer"]}})
     with pytest.raises(ConfigError, match=r"train\.lora\.target_modules"):
-        train_stage.run(params, base.folder, base.digest, tiny_dataset, tmp_path / "adapter", silent)
+        train(work, tiny_dataset, tmp_path / "adapter", params)
     assert not (tmp_path / "adapter").exists()

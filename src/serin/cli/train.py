@@ -13,25 +13,36 @@ from serin.cli.progress import progress_bar
 @click.option("--base", "base_out", type=click.Path(path_type=Path), default=Path("artifacts/base"), show_default=True)
 @click.option("--dataset", type=click.Path(path_type=Path), default=Path("artifacts/dataset"), show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("artifacts/adapter"), show_default=True)
-def command(params_path: Path, base_out: Path, dataset: Path, out: Path) -> None:
-    """Fine-tune the base model with QLoRA."""
+@click.option("--fresh", is_flag=True, help="Forget the checkpoints of this very run, and start from the first step.")
+@click.option(
+    "--killed-for-memory",
+    is_flag=True,
+    help="The last attempt was killed for want of memory: take half as many examples at once.",
+)
+def command(params_path: Path, base_out: Path, dataset: Path, out: Path, fresh: bool, killed_for_memory: bool) -> None:
+    """Fine-tune the base model; run it again after a kill and it goes on from its newest checkpoint."""
     params = load_params(params_path)
 
     from serin.base import stage as base_stage
     from serin.train import stage
+    from serin.train.watch.console import Console
+    from serin.train.watch.progress_file import ProgressFile
+    from serin.train.watch.watchers import Watchers
 
     base = base_stage.load(base_out)
+    inputs = stage.Inputs(base.folder, base.digest, dataset)
+    options = stage.Options(fresh=fresh, killed_for_memory=killed_for_memory)
     with progress_bar("train") as bar:
-        manifest = stage.run(
-            params.train,
-            base.folder,
-            base.digest,
-            dataset,
-            out,
-            lambda step, steps, loss: bar(step, steps, "" if loss is None else f"loss {loss:.3f}"),
-        )
+
+        def watch(folder: Path) -> Watchers:
+            say = Console(bar, lambda message: click.echo(f"train: {message}", err=True))
+            return Watchers([say, ProgressFile(folder / "progress.json")])
+
+        manifest = stage.run(params, inputs, out, watch, options)
+    if manifest is None:
+        return
     metrics = manifest.metrics
     click.echo(
-        f"adapter {manifest.digest[:12]}: {metrics['steps']} steps over {metrics['examples']} conversations, "
-        f"loss {metrics['final_loss']:.3f}, {metrics['trainable_parameters']:,} trainable parameters"
+        f"{manifest.kind} {manifest.digest[:12]}: {metrics['steps']} steps over {metrics['examples']} examples, loss "
+        f"{metrics['final_loss']:.3f}, {metrics['trainable_parameters']:,} trainable parameters"
     )

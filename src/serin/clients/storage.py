@@ -30,6 +30,9 @@ class Storage(Protocol):
     def fetch_folder(self, prefix: str, destination: Path) -> Path:
         """A local folder with everything under ``prefix``: ``destination``, or the original where it is local."""
 
+    def remove_folder(self, prefix: str, first: str) -> None:
+        """Remove everything under the folder ``prefix``, the file ``first`` before all others."""
+
     def uri(self, key: str) -> str:
         """Where ``key`` lies, for people and for lineage."""
 
@@ -63,6 +66,10 @@ class FolderStorage:
 
     def fetch_folder(self, prefix: str, destination: Path) -> Path:  # noqa: ARG002 - the interface's, for remote ones
         return (self.root / prefix).absolute()
+
+    def remove_folder(self, prefix: str, first: str) -> None:
+        (self.root / prefix / first).unlink(missing_ok=True)
+        shutil.rmtree(self.root / prefix, ignore_errors=True)
 
     def uri(self, key: str) -> str:
         return (self.root / key).as_posix()
@@ -116,6 +123,13 @@ class S3Storage:
         shutil.rmtree(destination, ignore_errors=True)
         scratch.replace(destination)
         return destination
+
+    def remove_folder(self, prefix: str, first: str) -> None:
+        start = prefix.rstrip("/") + "/"
+        keys = self.list(start)
+        for key in sorted(keys, key=lambda key: key != start + first):
+            with _s3_errors(self.uri(key)):
+                self.client.delete_object(Bucket=self.bucket, Key=self._key(key))
 
     def uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{self._key(key)}"

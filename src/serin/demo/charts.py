@@ -30,12 +30,14 @@ mpl.rcParams.update(
 )
 
 
-def loss_curve(log: Sequence[Mapping[str, float]]) -> str:
-    """Training loss by step, from the adapter's ``log.json``."""
+def loss_curve(log: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """Loss by step on what is trained on and on the validation split, from the adapter's ``log.json``."""
     figure, axes = _figure(1, 1, (7.2, 2.6))
-    rows = [row for row in log if "loss" in row]
-    axes[0].plot([row["step"] for row in rows], [row["loss"] for row in rows], color=STABLE)
+    for rows, style, label in ((log["steps"], "-", "training"), (log["validations"], "o--", "validation")):
+        color = STABLE if label == "training" else PROMOTE
+        axes[0].plot([r["step"] for r in rows], [r["loss"] for r in rows], style, color=color, label=label)
     axes[0].set(xlabel="optimizer step", ylabel="loss (nats a token)", ylim=(0, None))
+    axes[0].legend()
     return _svg(figure)
 
 

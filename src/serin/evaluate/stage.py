@@ -15,9 +15,9 @@ from serin.core.grading import cited_article, token_f1
 from serin.core.params import EvaluateParams
 from serin.evaluate.comparison import Gain, paired_gain
 from serin.evaluate.gate import Verdict, judge
-from serin.lm.chat import render_example
+from serin.lm.chat import render_examples
 from serin.lm.generate import Answer, answer_all
-from serin.lm.load import load_model, load_tokenizer
+from serin.lm.load import load_model, load_stops, load_tokenizer
 from serin.lm.score import response_likelihood
 
 SPLITS = ("test", "control")
@@ -88,7 +88,9 @@ def answer_and_score(
     model = load_model(folder, torch.float32)
     questions = [*test, *control]
     answers = answer_all(model, tokenizer, questions, params.max_new_tokens, params.batch_size, on_done)
-    likelihood = response_likelihood(model, [render_example(tokenizer, c) for c in test])
+    stops = load_stops(folder, tokenizer)
+    references = [example for c in test for example in render_examples(tokenizer, c, stops)]
+    likelihood = response_likelihood(model, references)
     return [score(params, c, a) for c, a in zip(questions, answers, strict=True)], likelihood.perplexity
 
 

@@ -1,8 +1,46 @@
-"""Where a model computes: CUDA where there is one, the CPU otherwise."""
+"""Where a model computes and how: CUDA where there is one, the CPU otherwise."""
+
+from typing import Literal
 
 import torch
+from transformers import PretrainedConfig
+from transformers.utils.import_utils import is_flash_attn_2_available
+
+from serin.core.errors import ConfigError
+from serin.lm.attention import BLOCKS
+
+Attention = Literal["auto", "sdpa", "eager", "flash_attention_2"]
 
 
 def default_device() -> torch.device:
     """The first GPU, or the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def compute_dtype(wanted: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.dtype:
+    """The arithmetic of forward passes; ``auto`` is bfloat16 on a GPU and float32 on a CPU."""
+    if wanted == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return torch.bfloat16 if wanted == "bfloat16" else torch.float32
+
+
+def attention_for(wanted: Attention, config: PretrainedConfig, device: torch.device) -> str:
+    """The name of the implementation to load a model with for training.
+
+    ``auto`` is FlashAttention where it can run, and otherwise blocks of SDPA; the few architectures whose scores are capped or
+    have sinks, which SDPA would leave out, compute eagerly.
+
+    Raises:
+        ConfigError: FlashAttention is asked for and cannot run.
+    """
+    flash = device.type == "cuda" and is_flash_attn_2_available()
+    if wanted == "flash_attention_2" and not flash:
+        raise ConfigError(
+            "train.attention = 'flash_attention_2': needs a GPU and the package flash-attn; install it, or set auto"
+        )
+    if wanted != "auto":
+        return wanted
+    text = config.get_text_config()
+    if getattr(text, "attn_logit_softcapping", None) or text.model_type == "gpt_oss":
+        return "eager"
+    return "flash_attention_2" if flash else BLOCKS

@@ -6,16 +6,22 @@ from typing import Any
 
 import torch
 from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
+    GenerationConfig,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.utils import logging as transformers_logging
 
 from serin.core.errors import ConfigError
-from serin.lm.device import default_device
+from serin.lm.attention import BLOCKS
+from serin.lm.chat import stop_token_ids
+from serin.lm.device import Attention, attention_for, default_device
 
 transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a stage shows its own progress
 
@@ -27,8 +33,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """Load a tokenizer that can be trained and served with.
 
     Raises:
-        ConfigError: none there, no chat template, or a pad token that is the end-of-turn token (then the end of a
-            turn would be masked out of the loss, and the model would never learn to stop).
+        ConfigError: none there, no chat template, or no end-of-turn token.
     """
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
@@ -39,16 +44,18 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
             f"the tokenizer of {folder} has no chat template: take an instruction-tuned model, or add "
             "chat_template.jinja to the folder"
         )
-    if tokenizer.eos_token_id is None or tokenizer.pad_token_id is None:
-        raise ConfigError(
-            f"the tokenizer of {folder} lacks a pad or an end-of-turn (eos) token: set both in its config"
-        )
-    if tokenizer.pad_token_id == tokenizer.eos_token_id:
-        raise ConfigError(
-            f"the tokenizer of {folder} pads with its end-of-turn token {tokenizer.eos_token!r}: set another pad token, "
-            "or the model will not learn to stop"
-        )
+    if tokenizer.eos_token_id is None:
+        raise ConfigError(f"the tokenizer of {folder} has no end-of-turn (eos) token: set it in its config")
     return tokenizer
+
+
+def load_stops(folder: Path, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """The tokens that end an answer of this model, as vLLM takes them: see ``stop_token_ids``."""
+    try:
+        generation = GenerationConfig.from_pretrained(str(folder), local_files_only=True)
+    except OSError:
+        generation = None
+    return stop_token_ids(tokenizer, generation)
 
 
 def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
@@ -59,25 +66,62 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> PreTrainedMo
     return model
 
 
-def load_nf4(folder: Path) -> PreTrainedModel:
-    """Load a model for QLoRA: linear layers in NF4 with double quantisation (Dettmers et al. 2023, arXiv 2305.14314).
+def load_for_training(folder: Path, nf4: bool, dtype: torch.dtype, attention: Attention) -> PreTrainedModel:
+    """Load a model to be trained on the default device; with ``nf4`` its linear layers in 4 bits.
 
-    On a CPU with avx512_bf16, bitsandbytes repacks 4-bit weights at the first forward in eval mode; the next training
-    forward then takes a kernel without autograd, and gradients are silently wrong. That repacking is turned off here.
+    NF4 with double quantisation is that of Dettmers et al. 2023, arXiv 2305.14314. On a CPU with avx512_bf16, bitsandbytes
+    repacks 4-bit weights at the first forward in eval mode; the next training forward then takes a kernel without autograd, and
+    gradients are silently wrong. That repacking is turned off here.
+
+    Raises:
+        ConfigError: the folder holds no causal LM, or one that runs code of its own; FlashAttention that cannot run.
     """
     device = default_device()
-    compute = torch.bfloat16 if device.type == "cuda" else torch.float32
-    quantisation = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+    config = read_config(folder)
+    quantisation = BitsAndBytesConfig(  # type: ignore[no-untyped-call]  # untyped in transformers
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=compute,
+        bnb_4bit_compute_dtype=dtype,
     )
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-        str(folder), dtype=compute, quantization_config=quantisation, device_map={"": device}, local_files_only=True
-    )
+    implementation = attention_for(attention, config, device)
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            dtype=dtype,
+            quantization_config=quantisation if nf4 else None,
+            device_map={"": device},
+            local_files_only=True,
+            attn_implementation="sdpa" if implementation == BLOCKS else implementation,
+        )
+    except ValueError as error:
+        raise ConfigError(f"{folder} cannot be loaded as a causal LM: {error}") from error
+    if implementation == BLOCKS and model._supports_attention_backend:
+        model.set_attn_implementation(BLOCKS)
     forbid_repacking(model)
     return model
+
+
+def read_config(folder: Path) -> PretrainedConfig:
+    """The model's config.
+
+    Raises:
+        ConfigError: none there, or not of a causal LM that transformers itself knows.
+    """
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"{folder} holds no model that can be trained ({error}): take one that transformers knows without code of its own"
+        ) from error
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise ConfigError(
+            f"{folder} holds a {config.model_type} model: expected a causal language model; Serin trains no others, such as "
+            "multimodal ones or encoders"
+        )
+    return config
 
 
 def forbid_repacking(model: torch.nn.Module) -> int:

@@ -1,15 +1,13 @@
 """Response log-likelihood: how probable a model finds the reference answers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.nn.functional import cross_entropy
-from transformers import PreTrainedModel
 
-from serin.lm.chat import IGNORED, Example
-from serin.lm.packing import collate
+from serin.lm.chat import Example
+from serin.lm.packing import Layout, find_layout, lay_out, target_nll
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +24,25 @@ class Likelihood:
 
 
 @torch.no_grad()
-def response_likelihood(model: PreTrainedModel, examples: Sequence[Example], batch_size: int = 16) -> Likelihood:
-    """Score the labelled tokens of every example."""
+def response_likelihood(
+    model: torch.nn.Module,
+    examples: Sequence[Example],
+    batch_size: int = 16,
+    layout: Layout | None = None,
+    on_batch: Callable[[int], None] = lambda _: None,
+) -> Likelihood:
+    """Score the labelled tokens of every example; ``on_batch`` hears how many examples are done, and may raise to stop.
+
+    Examples of like length share a batch. ``layout`` None: found on the model.
+    """
+    device = next(model.parameters()).device
+    if layout is None:
+        layout = find_layout(model)
+    ordered = sorted(examples, key=lambda e: len(e.input_ids))
     nll, tokens = 0.0, 0
-    for start in range(0, len(examples), batch_size):
-        batch = {k: v.to(model.device) for k, v in collate(examples[start : start + batch_size]).items()}
-        labels = batch.pop("labels")[0, 1:]
-        logits = model(**batch, use_cache=False).logits[0, :-1].float()
-        nll += float(cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum"))
-        tokens += int((labels != IGNORED).sum())
+    for start in range(0, len(ordered), batch_size):
+        batch = lay_out(ordered[start : start + batch_size], layout).to(device)
+        nll += float(target_nll(model, batch))
+        tokens += batch.targets.numel()
+        on_batch(min(start + batch_size, len(ordered)))
     return Likelihood(nll, tokens)

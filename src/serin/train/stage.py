@@ -1,72 +1,258 @@
-"""The stage ``train``: base + dataset to an adapter."""
+"""The stage ``train``: base + dataset to an adapter (or, with ``method: full``, to weights)."""
 
-import random
-import shutil
-import tempfile
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-import numpy as np
-import torch
+from transformers import PreTrainedTokenizerBase
 
-from serin.clients.files import output_folder, read_json, read_manifest, seal, write_json
-from serin.core.errors import ConfigError, GateError
+from serin.clients.files import code_digest, output_folder, read_manifest, seal
+from serin.clients.storage import open_storage
+from serin.core.digest import digest_of
+from serin.core.errors import GateError, PreemptedError, StorageError
 from serin.core.manifest import Manifest
-from serin.core.params import TrainParams
-from serin.lm.load import load_nf4, load_tokenizer
-from serin.lm.save import writing_weights
-from serin.train.examples import read_split, render_split
-from serin.train.qlora import Progress, attach_adapter, fit
+from serin.core.params import CheckpointParams, Params, TrainParams
+from serin.lm.load import load_stops, load_tokenizer
+from serin.lm.packing import find_layout
+from serin.train.checkpoint.attempts import (
+    Attempt,
+    count_memory_kills,
+    read_attempt,
+    record_ending,
+    was_killed_for_memory,
+    write_attempt,
+)
+from serin.train.checkpoint.copies import Copies, fetch_newer
+from serin.train.checkpoint.state import State
+from serin.train.checkpoint.store import CheckpointStore
+from serin.train.curves import write_curves
+from serin.train.data.examples import Rendered, render_split
+from serin.train.data.order import order_of
+from serin.train.data.splits import read_split, refuse_leaks
+from serin.train.history import History
+from serin.train.loop.loop import Loop, Work
+from serin.train.loop.preemption import Stopper
+from serin.train.loop.step import halved, precision_of
+from serin.train.model.build import TrainableModel, build
+from serin.train.model.tokens import add_tokens
+from serin.train.processes import Processes, processes
+from serin.train.watch.watcher import Watcher
 
-if TYPE_CHECKING:  # at run time serin.lm.load comes first: it keeps bitsandbytes from warning when peft imports it
-    from peft import PeftModel
-
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+HELD_OUT = ("validation", "test", "control")
 
 
-def run(params: TrainParams, base: Path, base_digest: str, dataset: Path, out: Path, progress: Progress) -> Manifest:
-    """Train, and write the adapter, its log and its manifest to ``out``.
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a run learns from."""
+
+    base: Path
+    base_digest: str
+    dataset: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says of one attempt."""
+
+    fresh: bool = False
+    """Forget the run's checkpoints."""
+    killed_for_memory: bool = False
+    """The caller knows that the last attempt was killed for want of memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The two splits that training reads, as token ids."""
+
+    train: Rendered
+    validation: Rendered | None
+
+
+def run(
+    params: Params,
+    inputs: Inputs,
+    out: Path,
+    watch: Callable[[Path], Watcher],
+    options: Options | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Manifest | None:
+    """Train, or go on from the newest checkpoint of the same run, and write what was learnt with its manifest to ``out``.
+
+    Args:
+        params: ``train`` determines the result, ``runs`` how it is reached, and ``storage`` where copies go.
+        inputs: the verified base and the dataset.
+        out: not there until everything in it is whole.
+        watch: makes the watcher, given the run's own folder.
+        options: of this attempt.
+        environment: for SERIN_RUNS, XDG_CACHE_HOME and what torchrun sets.
+
+    Returns:
+        The manifest, or None in a process that is not the first of several.
 
     Raises:
-        ConfigError: the base model or the data cannot be trained on.
+        ConfigError: the base model or the data cannot be trained on, or training diverged.
         GateError: the dataset misses a limit of ``prepare.limits``.
         InputError: the dataset is missing or damaged.
+        PreemptedError: asked to stop; a new checkpoint is saved.
+        FinalError: asked to stop before anything new was saved, or another process trains this run.
     """
-    prepared = read_manifest(dataset, "dataset", verify=True)
-    refuse_below_quality(dataset, prepared)
-    inputs = {"base": base_digest, "dataset": prepared.digest}
-    tokenizer = load_tokenizer(base)
-    train = read_split(dataset, "train")
-    held_out = {c.id for split in ("validation", "test", "control") for c in read_split(dataset, split)}
-    if both := sorted(held_out & {c.id for c in train}):
-        raise ConfigError(
-            f"{len(both)} records stand in train and in a held-out split, such as {both[0]}: prepare again"
-        )
-    examples = render_split(tokenizer, train, params.max_tokens)
-    seed_everything(params.seed)
-    model = attach_adapter(load_nf4(base), params.lora)
-    scratch = Path(tempfile.mkdtemp(prefix="serin-train-"))
+    prepared = read_manifest(inputs.dataset, "dataset", verify=True)
+    refuse_below_quality(inputs.dataset, prepared)
+    digests = {"base": inputs.base_digest, "dataset": prepared.digest, **_digest_of_start(params.train)}
+    store = CheckpointStore(
+        runs_folder(params.runs.checkpoints, environment), key_of(params.train, digests), params.runs.checkpoints.keep
+    )
+    options = options or Options()
+    with processes(environment) as team, store.lock() if team.is_first else nullcontext():
+        if team.is_first and options.fresh:
+            store.forget()
+        with watched(watch(store.folder), store) as watcher:
+            history, model, data = train(params, inputs, store, team, watcher, options)
+            return write_output(out, model, history, data, params.train, digests) if team.is_first else None
+
+
+@contextmanager
+def watched(watcher: Watcher, store: CheckpointStore) -> Iterator[Watcher]:
+    """Whoever watches hears how the attempt ended, and the next attempt can read it."""
     try:
-        steps, log = fit(model, tokenizer, examples, params, scratch, progress)
+        yield watcher
+    except (PreemptedError, KeyboardInterrupt) as error:
+        record_ending(store.folder, "preempted")
+        watcher.ended("preempted", str(error) or "stopped by Ctrl-C")
+        raise
+    except BaseException as error:
+        record_ending(store.folder, "failed")
+        watcher.ended("failed", str(error) or type(error).__name__)
+        raise
+    record_ending(store.folder, "finished")
+    watcher.ended("finished", "")
+
+
+def train(
+    params: Params, inputs: Inputs, store: CheckpointStore, team: Processes, watcher: Watcher, options: Options
+) -> tuple[History, TrainableModel, Data]:
+    """How the run went, the model with the chosen weights, and what it was trained on."""
+    tokenizer = load_tokenizer(inputs.base)
+    pieces = add_tokens(tokenizer, params.train.added_tokens)
+    data = read_data(params, inputs, tokenizer, watcher)
+    copies = copies_of(params, store, watcher) if team.is_first else None
+    try:
+        state = team.from_first(newest_state(params, store, watcher) if team.is_first else None)
+        attempt = next_attempt(params.train, store, state, watcher, options.killed_for_memory)
+        model = build(params.train, inputs.base, tokenizer, pieces)
+        for note in model.notes:
+            watcher.noted(note)
+        precision = precision_of(model.dtype, team.device)
+        with precision():
+            layout = find_layout(model.module)
+        if layout == "padded":
+            watcher.noted("packed examples would see each other in this architecture: each gets a row, with padding")
+        order = order_of(params.train, len(data.train.examples))
+        validation = data.validation.examples if data.validation else ()
+        work = Work(params.train, model, data.train.examples, validation, order, layout, precision)
+        with Stopper() as stopper:
+            history = Loop(work, params.runs, store, copies, attempt, watcher, team, stopper).run(store.key, state)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    trained, total = model.get_nb_trainable_parameters()
-    with output_folder(out) as folder:
-        save_adapter(model, folder)
-        write_json(folder / "log.json", log)
-        return seal(
-            folder,
-            kind="adapter",
-            inputs=inputs,
-            params=params.model_dump(),
-            metrics={
-                "examples": len(examples),
-                "steps": steps,
-                "final_loss": log[-1]["loss"],
-                "trainable_parameters": trained,
-                "parameters": total,
-            },
+        if copies is not None:
+            copies.close()
+    return history, model, data
+
+
+def read_data(params: Params, inputs: Inputs, tokenizer: PreTrainedTokenizerBase, watcher: Watcher) -> Data:
+    """Both splits; what was dropped or cut is told of. Nothing of a held-out split may stand in train."""
+    conversations = read_split(inputs.dataset, "train")
+    held_out = {split: read_split(inputs.dataset, split) for split in HELD_OUT}
+    refuse_leaks(conversations, held_out)
+    workers = params.runs.loader_workers
+    stops = load_stops(inputs.base, tokenizer)
+    train_split = render_split(tokenizer, stops, conversations, params.train, "train", workers)
+    watcher.noted(train_split.summary("train"))
+    if not held_out["validation"]:
+        watcher.noted(
+            "the validation split is empty: nothing is evaluated while training, and the last weights are kept"
         )
+        return Data(train_split, None)
+    validation = render_split(tokenizer, stops, held_out["validation"], params.train, "validation", workers)
+    watcher.noted(validation.summary("validation"))
+    return Data(train_split, validation)
+
+
+def copies_of(params: Params, store: CheckpointStore, watcher: Watcher) -> Copies | None:
+    """What copies checkpoints to storage, where params ask for it."""
+    wanted = params.runs.checkpoints.to_storage
+    if wanted == "never" or (wanted == "auto" and not params.storage.url.startswith("s3://")):
+        return None
+    copies = Copies(open_storage(params.storage), store.key, params.runs.checkpoints.keep, watcher.noted)
+    store.is_in_use = copies.is_using
+    return copies
+
+
+def newest_state(params: Params, store: CheckpointStore, watcher: Watcher) -> State | None:
+    """The newest complete checkpoint, from this disk or from storage; one that cannot be used is told of."""
+    local = store.newest(watcher.noted)
+    if params.runs.checkpoints.to_storage == "never" or (local is not None and local.finished):
+        return local
+    try:
+        step = fetch_newer(open_storage(params.storage), store.key, local.step if local else None, store.folder)
+    except StorageError as error:
+        watcher.noted(f"storage does not say whether it has a newer checkpoint ({error})")
+        return local
+    if step is None:
+        return local
+    watcher.noted(f"fetched the checkpoint of step {step} from storage")
+    return store.newest(watcher.noted)
+
+
+def next_attempt(
+    params: TrainParams, store: CheckpointStore, state: State | None, watcher: Watcher, killed_for_memory: bool
+) -> Attempt:
+    """This attempt, recorded; its micro-batch is that of the last one, halved if that was killed for memory."""
+    last, kills = read_attempt(store.folder), count_memory_kills()
+    size = min(params.micro_batch_size, params.batch_size)
+    size = last.micro_batch_size if last else state.micro_batch_size if state else size
+    if was_killed_for_memory(last, kills, killed_for_memory):
+        before, size = size, halved(size)
+        watcher.noted(
+            f"the last attempt was killed for memory: the micro-batch is halved from {before} to {size} examples"
+        )
+    attempt = Attempt((last.number if last else 0) + 1, size, None, kills)
+    write_attempt(store.folder, attempt)
+    return attempt
+
+
+def write_output(
+    out: Path, model: TrainableModel, history: History, data: Data, params: TrainParams, digests: Mapping[str, str]
+) -> Manifest:
+    """The adapter or the weights, the curves, and the manifest over all."""
+    metrics = figures_of(model, history, data)
+    with output_folder(out) as folder:
+        model.save(folder)
+        write_curves(folder, history, metrics)
+        kind = "weights" if params.method == "full" else "adapter"
+        return seal(folder, kind=kind, inputs=dict(digests), params=params.model_dump(), metrics=metrics)
+
+
+def figures_of(model: TrainableModel, history: History, data: Data) -> dict[str, Any]:
+    """What the content determines of a run."""
+    best, last = history.best, history.steps[-1]
+    return {
+        "examples": len(data.train.examples),
+        "tokens": data.train.tokens,
+        "trained_tokens": data.train.trained_tokens,
+        "dropped": data.train.dropped,
+        "cut": data.train.cut,
+        "steps": last.step,
+        "epochs": last.epoch,
+        "final_loss": last.loss,
+        "validation_loss": history.validations[-1].loss if history.validations else None,
+        "best_validation_loss": best.loss if best else None,
+        "best_step": best.step if best else None,
+        "trainable_parameters": model.counts.trained,
+        "parameters": model.counts.total,
+    }
 
 
 def refuse_below_quality(dataset: Path, prepared: Manifest) -> None:
@@ -80,22 +266,22 @@ def refuse_below_quality(dataset: Path, prepared: Manifest) -> None:
         )
 
 
-def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and torch."""
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
+def key_of(params: TrainParams, digests: Mapping[str, str]) -> str:
+    """The identity of a run: what it learns from, how, and by which code."""
+    return digest_of({"code": code_digest(), "params": params.model_dump(), "inputs": dict(digests)})
 
 
-def save_adapter(model: "PeftModel", folder: Path) -> None:
-    """Write the adapter as PEFT does, with ``target_modules`` sorted: PEFT writes a set in hash-seed order."""
-    with writing_weights(folder):
-        model.save_pretrained(str(folder))
-    for path in folder.iterdir():
-        if path.name not in ADAPTER_FILES:
-            path.unlink()
-    config = read_json(folder / "adapter_config.json")
-    if isinstance(config.get("target_modules"), list):
-        config["target_modules"] = sorted(config["target_modules"])
-    config["base_model_name_or_path"] = None  # the manifest pins the base by digest; a path would differ by machine
-    write_json(folder / "adapter_config.json", config)
+def runs_folder(params: CheckpointParams, environment: Mapping[str, str]) -> Path:
+    """Where runs keep their checkpoints: it depends neither on the working directory nor on an output."""
+    if params.folder is not None:
+        return Path(params.folder).expanduser()
+    if "SERIN_RUNS" in environment:
+        return Path(environment["SERIN_RUNS"])
+    cache = environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "~")).expanduser() / ".cache"
+    return Path(cache) / "serin" / "runs"
+
+
+def _digest_of_start(params: TrainParams) -> dict[str, str]:
+    if params.start_from is None:
+        return {}
+    return {"adapter": read_manifest(Path(params.start_from), "adapter", verify=True).digest}

@@ -31,7 +31,7 @@ def test_every_fault_is_reported_at_once_with_path_value_and_rule() -> None:
         ({"prepare": {"augment": {"paraphrases": 1}}}, "need endpoint.url"),
         ({"prepare": {"sensitive_words": {"judge": True}}}, "need endpoint.url"),
         ({"prepare": {"languages": {"detect": ["en"]}}}, "two languages"),
-        ({"train": {"batch_size": 8, "micro_batch_size": 3}}, "must be a multiple"),
+        ({"train": {"method": "full", "start_from": "adapter"}}, "method: full has none"),
         ({"evaluate": {"min_right_article_gain": 0.5, "article_pattern": None}}, "needs an article_pattern"),
         ({"base": {"model": "owner/name", "revision": "main"}}, "base.revision = 'main'"),
     ],

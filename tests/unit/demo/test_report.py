@@ -65,7 +65,10 @@ def finished(tmp_path: Path) -> Path:
         for n in ("zh", "en")
     ]
     write_jsonl(tmp_path / "artifacts/evaluation/answers.jsonl", rows)
-    write_json(tmp_path / "artifacts/adapter/log.json", [{"step": 10.0, "loss": 2.0}, {"step": 20.0, "loss": 1.0}])
+    write_json(
+        tmp_path / "artifacts/adapter/log.json",
+        {"steps": [{"step": 10, "loss": 2.0}, {"step": 20, "loss": 1.0}], "validations": [{"step": 20, "loss": 1.5}]},
+    )
     leave_rollout(tmp_path, "20260101T000000-tuned", TUNED, "promoted")
     leave_rollout(tmp_path, "20260101T000100-damaged", DAMAGED, "aborted")
     leave_traffic(tmp_path, "tuned", TUNED)

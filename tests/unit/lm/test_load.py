@@ -7,8 +7,8 @@ import torch
 
 from serin.core.errors import ConfigError
 from serin.lm.chat import Example
-from serin.lm.load import forbid_repacking, load_nf4, load_tokenizer
-from serin.lm.packing import collate
+from serin.lm.load import forbid_repacking, load_for_training, load_tokenizer
+from serin.lm.packing import lay_out, target_nll
 
 
 def altered(tiny_base: Path, folder: Path, **changes: object) -> Path:
@@ -25,35 +25,30 @@ def test_a_tokenizer_without_chat_template_is_refused(tiny_base: Path, tmp_path:
         load_tokenizer(folder)
 
 
-def test_padding_with_the_end_of_turn_is_refused(tiny_base: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="will not learn to stop"):
-        load_tokenizer(altered(tiny_base, tmp_path / "m", pad_token="<|im_end|>"))
-
-
 def test_a_folder_without_tokenizer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no tokenizer"):
         load_tokenizer(tmp_path)
 
 
 def test_an_evaluation_leaves_the_gradients_of_4_bit_layers_as_they_were(tiny_base: Path) -> None:
-    from serin.core.params import LoraParams
-    from serin.train.qlora import attach_adapter
+    from serin.core.params import LoraParams, TrainParams
+    from serin.train.model.lora import attach_adapter
 
-    torch.manual_seed(0)
-    model = attach_adapter(load_nf4(tiny_base), LoraParams(r=4))
+    base = load_for_training(tiny_base, nf4=True, dtype=torch.float32, attention="auto")
+    model = attach_adapter(base, TrainParams(lora=LoraParams(r=4)), None)
     assert forbid_repacking(model) == 14
     example = Example("r", tuple(range(5, 45)), tuple(range(5, 45)))
 
     def gradients() -> list[torch.Tensor]:
         model.train()
         model.zero_grad()
-        model(**collate([example]), use_cache=False).loss.backward()
+        target_nll(model, lay_out([example], "packed")).backward()
         return [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
     before = gradients()
     model.eval()
     with torch.no_grad():
-        model(**collate([example]), use_cache=False)
+        target_nll(model, lay_out([example], "packed"))
     after = gradients()
     assert len(before) == len(after) == 28
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from serin.core.errors import ParamsError
 from serin.core.params.data import BaseParams, RebuildParams, StorageParams
-from serin.core.params.learning import EvaluateParams, LoraParams, MergeParams, PublishParams, TrainParams
+from serin.core.params.learning import EvaluateParams, MergeParams, PublishParams
 from serin.core.params.preparation import (
     AugmentParams,
     EndpointParams,
@@ -23,10 +23,12 @@ from serin.core.params.preparation import (
 )
 from serin.core.params.production import MetricParams, RolloutParams, ServeParams
 from serin.core.params.section import Section
+from serin.core.params.training import CheckpointParams, LoraParams, RunParams, TrainParams, ValidationParams
 
 __all__ = [
     "AugmentParams",
     "BaseParams",
+    "CheckpointParams",
     "EndpointParams",
     "EvaluateParams",
     "LanguageParams",
@@ -41,6 +43,7 @@ __all__ = [
     "PublishParams",
     "RebuildParams",
     "RolloutParams",
+    "RunParams",
     "SemanticDuplicateParams",
     "SensitiveWordParams",
     "ServeParams",
@@ -48,6 +51,7 @@ __all__ = [
     "SplitParams",
     "StorageParams",
     "TrainParams",
+    "ValidationParams",
     "parse_params",
 ]
 
@@ -59,6 +63,7 @@ class Params(Section):
     base: BaseParams = BaseParams()
     prepare: PrepareParams = PrepareParams()
     train: TrainParams = TrainParams()
+    runs: RunParams = RunParams()
     merge: MergeParams = MergeParams()
     evaluate: EvaluateParams = EvaluateParams()
     publish: PublishParams = PublishParams()
@@ -94,10 +99,5 @@ def faults_between_sections(params: Params) -> list[str]:
         faults.append(
             f"prepare.max_tokens = {params.prepare.max_tokens}: must not be above train.max_tokens = "
             f"{params.train.max_tokens}, or training would have to refuse what prepare let pass"
-        )
-    if params.train.batch_size % params.train.micro_batch_size:
-        faults.append(
-            f"train.batch_size = {params.train.batch_size}: must be a multiple of train.micro_batch_size = "
-            f"{params.train.micro_batch_size}"
         )
     return faults

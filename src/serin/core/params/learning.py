@@ -1,45 +1,10 @@
-"""Sections about the model: ``train``, ``merge``, ``evaluate`` and ``publish``."""
+"""Sections about the trained model: ``merge``, ``evaluate`` and ``publish``."""
 
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from serin.core.params.section import Section
-
-
-class LoraParams(Section):
-    """The low-rank adapter (Hu et al. 2021, arXiv 2106.09685)."""
-
-    r: int = Field(default=32, ge=1, le=1024)
-    """Rank."""
-    alpha: int = Field(default=32, ge=1)
-    """Scale: the update is alpha / r times B·A."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Dropout on the adapter's input."""
-    target_modules: str | list[str] = "all-linear"
-    """Which linear layers are adapted; ``all-linear`` leaves out the output head."""
-
-
-class TrainParams(Section):
-    """Stage ``train``: QLoRA, NF4 weights with double quantisation and a float32 adapter."""
-
-    lora: LoraParams = LoraParams()
-    learning_rate: float = Field(default=3e-3, gt=0, lt=1)
-    """Peak rate; cosine after the warm-up."""
-    epochs: float = Field(default=8.0, gt=0, le=1000)
-    """Passes over the train split."""
-    batch_size: int = Field(default=8, ge=1)
-    """Conversations an optimizer step sees, all micro-batches together."""
-    micro_batch_size: int = Field(default=8, ge=1)
-    """Conversations that are in memory at once."""
-    warmup_ratio: float = Field(default=0.05, ge=0, le=1)
-    """Share of the steps over which the rate rises."""
-    weight_decay: float = Field(default=0.0, ge=0, lt=1)
-    """Decoupled weight decay of AdamW."""
-    max_tokens: int = Field(default=256, ge=16)
-    """Longer conversations are refused, never cut: ``prepare.max_tokens`` must not be above it."""
-    seed: int = Field(default=11, ge=0)
-    """Seeds the adapter's start and the order of the data."""
 
 
 class MergeParams(Section):
