@@ -7,6 +7,7 @@ computes nothing, and forks for each attempt. A blow is a signal that the attemp
 import importlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import traceback
@@ -27,11 +28,14 @@ IMPORTED = (
 
 @dataclass(frozen=True)
 class Blow:
-    """``signal`` falls at the ``call``-th call of ``function`` (module:name), ``before`` it does anything or after."""
+    """What happens at the ``call``-th call of ``function`` (module:name), ``before`` it does anything or after.
+
+    A signal to the process itself, or where ``signal`` is None the error that a GPU raises when its memory runs out.
+    """
 
     function: str
     call: int
-    signal: int
+    signal: int | None
     before: bool = True
 
 
@@ -55,9 +59,14 @@ class Attempts:
         )
 
     def run(
-        self, folder: Path, *arguments: str, blows: Sequence[Blow] = (), environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *arguments: str,
+        blows: Sequence[Blow] = (),
+        environment: Mapping[str, str] | None = None,
+        spare_bytes: int | None = None,
     ) -> Ended:
-        """Run ``serin`` with these arguments in ``folder``."""
+        """Run ``serin`` with these arguments in ``folder``, with ``spare_bytes`` of address space beyond what imports took."""
         assert self.server.stdin is not None
         assert self.server.stdout is not None
         order = {
@@ -65,6 +74,7 @@ class Attempts:
             "arguments": arguments,
             "blows": [asdict(blow) for blow in blows],
             "environment": dict(environment or {}),
+            "spare_bytes": spare_bytes,
         }
         self.server.stdin.write(json.dumps(order) + "\n")
         self.server.stdin.flush()
@@ -91,13 +101,23 @@ def strike(blow: Mapping[str, Any]) -> None:
         nonlocal calls
         calls += 1
         if calls == blow["call"] and blow["before"]:
-            os.kill(os.getpid(), blow["signal"])
+            fall(blow["signal"])
         result = function(*args, **kwargs)
         if calls == blow["call"] and not blow["before"]:
-            os.kill(os.getpid(), blow["signal"])
+            fall(blow["signal"])
         return result
 
     setattr(owner, name, struck)
+
+
+def fall(number: int | None) -> None:
+    """The blow itself."""
+    if number is not None:
+        os.kill(os.getpid(), number)
+        return
+    import torch
+
+    raise torch.OutOfMemoryError("injected")
 
 
 def attempt(order: Mapping[str, Any]) -> int:
@@ -107,6 +127,9 @@ def attempt(order: Mapping[str, Any]) -> int:
     log = os.open("attempt.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(log, stream)
+    if order["spare_bytes"] is not None:
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (taken + order["spare_bytes"], resource.RLIM_INFINITY))
     for blow in order["blows"]:
         strike(blow)
     from serin.cli import main

@@ -8,6 +8,8 @@ import pytest
 
 from serin.clients.files import output_folder, seal, write_jsonl
 
+from .attempts import Attempts
+
 
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
@@ -51,4 +53,23 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for split, count in (("train", 24), ("validation", 2), ("test", 6), ("control", 2)):
             write_jsonl(scratch / f"{split}.jsonl", rows(split, count))
         seal(scratch, kind="dataset")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def attempts() -> Iterator[Attempts]:
+    """Starts processes that have everything imported."""
+    server = Attempts()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model as ``serin base`` pins it."""
+    from serin.base import stage
+    from serin.core.params import BaseParams
+
+    folder = tmp_path_factory.mktemp("base") / "base"
+    stage.run(BaseParams(model=str(tiny_base)), folder, lambda *_: None)
     return folder
