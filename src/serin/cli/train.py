@@ -27,6 +27,9 @@ def command(params_path: Path, base_out: Path, dataset: Path, out: Path, fresh: 
     from serin.train import stage
     from serin.train.watch.console import Console
     from serin.train.watch.progress_file import ProgressFile
+    from serin.train.watch.record import SideRecord
+    from serin.train.watch.trackers import trackers
+    from serin.train.watch.watcher import Watcher
     from serin.train.watch.watchers import Watchers
 
     base = base_stage.load(base_out)
@@ -36,7 +39,11 @@ def command(params_path: Path, base_out: Path, dataset: Path, out: Path, fresh: 
 
         def watch(folder: Path) -> Watchers:
             say = Console(bar, lambda message: click.echo(f"train: {message}", err=True))
-            return Watchers([say, ProgressFile(folder / "progress.json")])
+            files: list[Watcher] = [
+                ProgressFile(folder / "progress.json"),
+                SideRecord(out.with_name(f"{out.name}.record.json")),
+            ]
+            return Watchers([say, *files, *trackers(params.runs.trackers, folder / "trackers")])
 
         manifest = stage.run(params, inputs, out, watch, options)
     if manifest is None:

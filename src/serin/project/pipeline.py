@@ -12,6 +12,14 @@ _HEADER = """\
 """
 
 
+# What dvc metrics and dvc plots show: figures and curves stand in the outputs themselves.
+_METRICS = ["artifacts/adapter/metrics.json"]
+_PLOTS = [
+    {f"artifacts/adapter/{file}.tsv": {"title": title, "x": "step", "y": "loss"}}
+    for file, title in (("training", "Training"), ("validation", "Validation"))
+]
+
+
 def pipeline_text(base_folder: str | None, data: Sequence[str]) -> str:
     """The YAML text.
 
@@ -30,7 +38,8 @@ def pipeline_text(base_folder: str | None, data: Sequence[str]) -> str:
         "publish": _stage("publish", ["publish"], ["artifacts/merged", "artifacts/evaluation"], "published"),
     }
     # None: what holds no further collection stands on one line.
-    text = yaml.safe_dump({"stages": stages}, sort_keys=False, default_flow_style=None, allow_unicode=True, width=110)
+    pipeline = {"stages": stages, "metrics": _METRICS, "plots": _PLOTS}
+    text = yaml.safe_dump(pipeline, sort_keys=False, default_flow_style=None, allow_unicode=True, width=110)
     return _HEADER + text
 
 

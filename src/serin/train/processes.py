@@ -39,6 +39,14 @@ class Processes:
         dist.all_reduce(total)
         return float(total)
 
+    def smallest(self, value: int) -> int:
+        """The smallest over all processes."""
+        if self.count == 1:
+            return value
+        least = torch.tensor(value, device=self.device)
+        dist.all_reduce(least, dist.ReduceOp.MIN)
+        return int(least)
+
     def any(self, flag: bool) -> bool:
         """Whether the flag is up in any process: then all act alike."""
         return self.sum(float(flag)) > 0

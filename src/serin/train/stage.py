@@ -40,6 +40,7 @@ from serin.train.model.build import TrainableModel, build
 from serin.train.model.tokens import add_tokens
 from serin.train.processes import Processes, processes
 from serin.train.watch.watcher import Watcher
+from serin.train.watch.watchers import Watchers
 
 HELD_OUT = ("validation", "test", "control")
 
@@ -109,7 +110,7 @@ def run(
     with processes(environment) as team, store.lock() if team.is_first else nullcontext():
         if team.is_first and options.fresh:
             store.forget()
-        with watched(watch(store.folder), store) as watcher:
+        with watched(watch(store.folder), store) if team.is_first else nullcontext(Watchers([])) as watcher:
             history, model, data = train(params, inputs, store, team, watcher, options)
             return write_output(out, model, history, data, params.train, digests) if team.is_first else None
 
@@ -141,7 +142,11 @@ def train(
     copies = copies_of(params, store, watcher) if team.is_first else None
     try:
         state = team.from_first(newest_state(params, store, watcher) if team.is_first else None)
-        attempt = next_attempt(params.train, store, state, watcher, options.killed_for_memory)
+        attempt = (
+            next_attempt(params.train, store, state, watcher, options.killed_for_memory) if team.is_first else None
+        )
+        attempt = team.from_first(attempt)
+        assert attempt is not None
         model = build(params.train, inputs.base, tokenizer, pieces)
         for note in model.notes:
             watcher.noted(note)

@@ -6,7 +6,8 @@ import yaml
 from serin.project.pipeline import pipeline_text
 
 ROOT = Path(__file__).parents[3]
-OURS = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+OURS = PIPELINE["stages"]
 
 
 def stages(base_folder: str | None, data: list[str]) -> Any:
@@ -21,6 +22,11 @@ def test_the_stages_are_those_of_the_repository_but_for_base_and_data() -> None:
         assert {k: v for k, v in stage.items() if k != "deps"} == {k: v for k, v in ours.items() if k != "deps"}
         made = [dep for dep in ours["deps"] if dep.startswith("artifacts/")]
         assert [dep for dep in stage["deps"] if dep.startswith("artifacts/")] == made
+
+
+def test_figures_and_curves_are_shown_from_the_same_places() -> None:
+    made = yaml.safe_load(pipeline_text("../model", []))
+    assert {key: made[key] for key in ("metrics", "plots")} == {key: PIPELINE[key] for key in ("metrics", "plots")}
 
 
 def test_base_and_data_are_watched() -> None:

@@ -142,6 +142,7 @@ class Loop:
         examples = [self.train[row] for row in self.order.rows(self.step)]
         trained_tokens = sum(example.trained_tokens for example in examples)
         loss = self.processes.sum(self.gradient(trained_tokens))
+        self.agree_on_micro_batch()
         self.processes.sum_gradients(self.weights)
         norm = float(torch.nn.utils.get_total_norm([w.grad for w in self.weights if w.grad is not None]))
         rate = learning_rate(self.params, self.step, self.order.steps)
@@ -204,11 +205,20 @@ class Loop:
     def halve_micro_batch(self) -> None:
         """Take fewer examples at once from now on; recorded before the step is tried again, for the case of a kill."""
         free_memory()
-        before, now = self.attempt.micro_batch_size, halved(self.attempt.micro_batch_size)
-        self.attempt = replace(self.attempt, micro_batch_size=now)
-        write_attempt(self.store.folder, self.attempt)
+        self.take_micro_batch(halved(self.attempt.micro_batch_size))
+
+    def agree_on_micro_batch(self) -> None:
+        """Several processes take as many examples as the one that had to halve: it alone would keep the others waiting."""
+        if (smallest := self.processes.smallest(self.attempt.micro_batch_size)) < self.attempt.micro_batch_size:
+            self.take_micro_batch(smallest)
+
+    def take_micro_batch(self, size: int) -> None:
+        """Record and tell the new size."""
+        before, self.attempt = self.attempt.micro_batch_size, replace(self.attempt, micro_batch_size=size)
+        if self.processes.is_first:
+            write_attempt(self.store.folder, self.attempt)
         self.watcher.noted(
-            f"memory ran out in step {self.step + 1}: the micro-batch is halved from {before} to {now} examples, a step "
+            f"memory ran out in step {self.step + 1}: the micro-batch is halved from {before} to {size} examples, a step "
             f"still sees {self.params.batch_size}"
         )
 

@@ -1,0 +1,103 @@
+"""Two processes by torchrun (gloo, on the CPU) learn what one does, and neither waits for ever for the other."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from serin.clients.files import read_json
+
+from .attempts import Attempts, Blow
+from .test_memory import CALM, alike
+from .training import Project
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
+
+
+def start(project: Project) -> "subprocess.Popen[str]":
+    command = [
+        *(*TORCHRUN, "--rdzv-endpoint", "127.0.0.1:0", "-m", "serin"),
+        *("train", "--base", "base", "--dataset", str(project.dataset), "--out", "adapter"),
+    ]
+    environment = {**os.environ, "SERIN_RUNS": str(project.folder / "runs"), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=project.folder, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def alone(base: Path, tiny_dataset: Path, attempts: Attempts, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project(tmp_path_factory.mktemp("alone"), base, tiny_dataset, attempts, train=CALM)
+    assert project.train().code == 0
+    return project
+
+
+@pytest.fixture
+def project(base: Path, tiny_dataset: Path, attempts: Attempts, tmp_path: Path) -> Iterator[Project]:
+    return Project(tmp_path / "two", base, tiny_dataset, attempts, train=CALM)
+
+
+def test_two_processes_learn_what_one_does(project: Project, alone: Project) -> None:
+    with start(project) as both:
+        _, said = both.communicate(timeout=120)
+    assert both.returncode == 0, said
+    alike(project.result()[2], alone.result()[2])
+    ours, theirs = (load_file(p.folder / "adapter" / "adapter_model.safetensors") for p in (project, alone))
+    assert max(float((ours[name] - theirs[name]).abs().max()) for name in theirs) < 1e-3
+
+
+def test_both_stop_where_one_is_told_to_and_one_alone_can_go_on(project: Project) -> None:
+    (project.folder / "params.yaml").write_text(
+        (project.folder / "params.yaml").read_text().replace("max_steps: 14", "max_steps: 4000")
+    )
+    with start(project) as both:
+        try:
+            progress = wait_for_training(project)
+            workers = children_of(both.pid)
+            assert len(workers) == 2
+            os.kill(workers[1], signal.SIGTERM)
+            _, said = both.communicate(timeout=60)
+        finally:
+            both.kill()
+    assert "which is saved: run again to go on" in said
+    assert read_json(progress)["phase"] == "preempted"
+    step = max(int(path.name.removeprefix("step-")) for path in project.run_folder.glob("step-*"))
+    stopped_again = project.train(blows=[Blow("serin.train.loop.step:target_nll", 3, signal.SIGTERM)])
+    assert f"going on from step {step} of 4000" in stopped_again.output
+
+
+def test_a_process_that_is_killed_takes_the_other_with_it(project: Project) -> None:
+    (project.folder / "params.yaml").write_text(
+        (project.folder / "params.yaml").read_text().replace("max_steps: 14", "max_steps: 4000")
+    )
+    with start(project) as both:
+        try:
+            wait_for_training(project)
+            workers = children_of(both.pid)
+            os.kill(workers[1], signal.SIGKILL)
+            both.communicate(timeout=60)
+        finally:
+            both.kill()
+    assert both.returncode != 0
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    assert not (project.folder / "adapter").exists()
+
+
+def wait_for_training(project: Project) -> Path:
+    deadline = time.monotonic() + 90
+    while not (
+        found := [p for p in (project.folder / "runs").glob("*/progress.json") if '"training"' in p.read_text()]
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(1.5)
+    return found[0]
+
+
+def children_of(process: int) -> list[int]:
+    text = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return sorted(int(child) for child in text.split())
