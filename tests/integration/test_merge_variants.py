@@ -394,6 +394,12 @@ def test_new_tokens_for_a_head_whose_bias_peft_leaves_out_are_refused(
         merge(bases("phi"), tmp_path / "adapter", tmp_path / "merged")
 
 
+def test_a_head_that_vllm_would_not_load_is_refused(bases: Callable[[str], Path], tmp_path: Path) -> None:
+    write_adapter(bases("gemma2"), {**ALL, "modules_to_save": ["lm_head"]}, tmp_path / "adapter")
+    with pytest.raises(ConfigError, match="vLLM serves a gemma2 with both as one"):
+        merge(bases("gemma2"), tmp_path / "adapter", tmp_path / "merged")
+
+
 def test_a_head_changed_in_two_ways_is_refused(bases: Callable[[str], Path], tmp_path: Path) -> None:
     settings = {"target_modules": ["q_proj", "lm_head"], "trainable_token_indices": {"embed_tokens": [3]}}
     write_adapter(bases("qwen3"), settings, tmp_path / "adapter")

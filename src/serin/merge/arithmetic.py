@@ -1,63 +1,107 @@
-"""W + (alpha / r) B·A, one tensor at a time, in float32 and rounded once (Hu et al. 2021, arXiv 2106.09685, §4.1)."""
+"""How one weight changes: computed in float32 and rounded once."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 
 from serin.core.errors import ConfigError
 
-_PREFIX = "base_model.model."
-
 
 @dataclass(frozen=True, slots=True)
 class LowRank:
-    """One layer's update: ``a`` of shape (r, in), ``b`` of shape (out, r), both float32."""
+    """W + scale x B·A (Hu et al. 2021, arXiv 2106.09685, §4.1), and with ``magnitude`` its outputs set to that length.
+
+    The latter is DoRA (Liu et al. 2024, arXiv 2402.09353, eq. 5), with the norms as PEFT takes them: one per output.
+    """
 
     a: torch.Tensor
+    """(r, in)."""
     b: torch.Tensor
+    """(out, r)."""
     scale: float
+    transposed: bool = False
+    """Whether the weight is kept as (in, out), as by GPT-2's Conv1D and by embeddings."""
+    magnitude: torch.Tensor | None = None
+    """(out,), of DoRA."""
 
-    @property
-    def delta(self) -> torch.Tensor:
-        """The update to the weight, of shape (out, in), float32."""
-        return self.scale * (self.b @ self.a)
+    def apply(self, weight: torch.Tensor) -> torch.Tensor:
+        """The changed weight, float32. Raises ValueError with the shape that was expected of it."""
+        outputs, inputs = self.b.shape[0], self.a.shape[1]
+        _expect(weight, (inputs, outputs) if self.transposed else (outputs, inputs))
+        delta = self.scale * (self.b.float() @ self.a.float())
+        changed = weight.float() + (delta.T if self.transposed else delta)
+        if self.magnitude is None:
+            return changed
+        over = 0 if self.transposed else 1
+        factors: torch.Tensor = self.magnitude.float() / torch.linalg.norm(changed, dim=over)
+        return changed * factors.unsqueeze(over)
 
 
-def updates_by_weight(tensors: Mapping[str, torch.Tensor], config: Mapping[str, object]) -> dict[str, LowRank]:
-    """Pair the adapter's tensors, by the name of the base weight that each pair changes.
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Another tensor in the place of the weight."""
+
+    tensor: torch.Tensor
+
+    def apply(self, weight: torch.Tensor) -> torch.Tensor:
+        """The changed weight, float32. Raises ValueError with the shape that was expected of it."""
+        _expect(weight, tuple(self.tensor.shape))
+        return self.tensor.float()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Other rows in an embedding or a head; those past its end are appended."""
+
+    indices: tuple[int, ...]
+    tensor: torch.Tensor
+    """(rows, width)."""
+
+    def apply(self, weight: torch.Tensor) -> torch.Tensor:
+        """The changed weight, float32. Raises ValueError with the shape that was expected of it."""
+        first_new = weight.shape[0]
+        new = sorted(index for index in self.indices if index >= first_new)
+        if new != list(range(first_new, first_new + len(new))):
+            raise ValueError(f"at least {max(self.indices)} rows, so that none is missing below the last new one")
+        _expect(weight, (first_new, self.tensor.shape[1]))
+        changed = torch.cat([weight.float(), torch.empty(len(new), weight.shape[1])])
+        changed[list(self.indices)] = self.tensor.float()
+        return changed
+
+
+Update = LowRank | Whole | Rows
+
+
+def merge_tensor(name: str, weight: torch.Tensor, update: Update | None, dtype: torch.dtype) -> torch.Tensor:
+    """The merged tensor in ``dtype``; without an update, and where the dtype is the same, bit by bit what it was.
 
     Raises:
-        ConfigError: a variant of LoRA that this merge does not know, or a tensor without its partner.
+        ConfigError: the shapes differ, the result is not finite, or a value does not fit into ``dtype``.
     """
-    for field in ("use_dora", "use_rslora", "fan_in_fan_out", "rank_pattern", "alpha_pattern", "modules_to_save"):
-        if config.get(field):
-            raise ConfigError(f"the adapter has {field} = {config[field]!r}: merge knows plain LoRA only")
-    scale = float(str(config["lora_alpha"])) / float(str(config["r"]))
-    updates = {}
-    for name, a in tensors.items():
-        module, marker, _ = name.removeprefix(_PREFIX).partition(".lora_A.")
-        if not marker:
-            if ".lora_B." not in name:
-                raise ConfigError(f"the adapter holds {name}: merge knows LoRA's A and B matrices only")
-            continue
-        b = tensors.get(name.replace(".lora_A.", ".lora_B."))
-        if b is None or a.shape[0] != b.shape[1]:
-            raise ConfigError(f"the adapter's {name} has no matching B: it is damaged, train again")
-        updates[f"{module}.weight"] = LowRank(a.float(), b.float(), scale)
-    return updates
-
-
-def merge_tensor(name: str, weight: torch.Tensor, update: LowRank | None, dtype: torch.dtype) -> torch.Tensor:
-    """The merged tensor in ``dtype``. Raises ConfigError where shapes differ or the result is not finite."""
     if update is None:
-        return weight.to(dtype) if weight.is_floating_point() else weight
-    if weight.shape != (update.b.shape[0], update.a.shape[1]):
+        return _round(name, weight, dtype) if weight.is_floating_point() else weight
+    try:
+        changed = update.apply(weight)
+    except ValueError as error:
         raise ConfigError(
-            f"{name} is {tuple(weight.shape)} in the base and {(update.b.shape[0], update.a.shape[1])} in the adapter: "
-            "the adapter was trained on another base model"
-        )
-    merged = (weight.float() + update.delta).to(dtype)
-    if not bool(torch.isfinite(merged).all()):
+            f"{name} is {tuple(weight.shape)} in the base, and the adapter changes one of {error}: it was trained on "
+            "another base model"
+        ) from error
+    if not bool(torch.isfinite(changed).all()):
         raise ConfigError(f"{name} is not finite after the merge: the adapter or the base is damaged, train again")
-    return merged
+    return _round(name, changed, dtype)
+
+
+def _round(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    rounded = tensor.to(dtype)
+    if dtype == torch.float16 and not torch.equal(torch.isfinite(rounded), torch.isfinite(tensor)):
+        raise ConfigError(
+            f"merge.dtype = 'float16': {name} holds values up to {float(tensor.abs().max()):.3g}, and float16 ends at "
+            "65504; set it to bfloat16"
+        )
+    return rounded
+
+
+def _expect(weight: torch.Tensor, shape: tuple[int, ...]) -> None:
+    if tuple(weight.shape) != shape:
+        raise ValueError(str(shape))
