@@ -1,5 +1,5 @@
 # `make demo` and `make test` set everything up first.
-.PHONY: demo test lint setup constraints
+.PHONY: demo test lint setup constraints mutants
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
@@ -21,6 +21,9 @@ lint: $(SETUP)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+mutants: $(SETUP)  ## put known faults back, one at a time, and show the test that fails
+	$(BIN)/python scripts/mutants.py
 
 constraints: $(SETUP)  ## resolve constraints.txt anew, within what pyproject.toml allows
 	scripts/constraints.sh

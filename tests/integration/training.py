@@ -31,6 +31,7 @@ class Project:
         self.folder = folder
         self.dataset = dataset
         self.attempts = attempts
+        self.environment: dict[str, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copytree(base, folder / "base")
         values = {"train": TRAIN, "runs": RUNS, **params}
@@ -42,7 +43,7 @@ class Project:
             *("train", "--base", "base", "--dataset", str(self.dataset), "--out", "adapter"),
             *arguments,
             blows=blows,
-            environment={"SERIN_RUNS": str(self.folder / "runs")},
+            environment={**self.environment, "SERIN_RUNS": str(self.folder / "runs")},
             spare_bytes=spare_bytes,
         )
 

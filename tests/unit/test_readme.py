@@ -37,7 +37,7 @@ def test_every_command_shown_exists(command: list[str]) -> None:
     if program == "make":
         assert set(arguments) <= set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     elif program == "dvc":
-        assert arguments[0] in ("repro", "push", "pull")
+        assert arguments[0] in ("repro", "push", "pull", "metrics", "plots", "exp")
     else:
         assert Path(program).name == "serin"
         assert arguments[0] in VERBS

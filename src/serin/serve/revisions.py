@@ -22,6 +22,8 @@ def engine_arguments(params: ServeParams, revision: str, on_gpu: bool) -> dict[s
         "max_model_len": params.max_model_len,
         "fingerprint_mode": "custom",
         "fingerprint_value": revision,
+        # As training renders: vLLM would hand some templates a list of parts instead of the text.
+        "chat_template_content_format": "string",
         "middleware": ["serin.serve.middleware.RequireSecret"],
     }
     if not on_gpu:

@@ -85,8 +85,8 @@ class TrainParams(Section):
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass: a third slower, and much less memory for long examples."""
     max_loss_ratio: float = Field(default=8.0, gt=1)
-    """The loss has exploded where the mean of five steps is above this many times the median of the fifty before, or of one
-    nat where that is more; training then stops."""
+    """The loss has exploded where the mean of five steps is above this many times the median of the fifty before, or the first
+    loss if that is less, or one nat if that is more; training then stops."""
     validation: ValidationParams = ValidationParams()
     seed: int = Field(default=11, ge=0)
     """Seeds the adapter's start, the order of the data, dropout and noise."""

@@ -225,7 +225,8 @@ class Loop:
     def refuse_divergence(self, loss: float, norm: float, examples: Sequence[Example]) -> None:
         """Raises ConfigError, before the weights are touched, where the step shows that training has gone wrong."""
         losses = [record.loss for record in self.history.steps[-100:]]
-        why = why_diverged([*losses, loss], norm, self.params.max_loss_ratio)
+        first = self.history.steps[0].loss if self.history.steps else loss
+        why = why_diverged([*losses, loss], first, norm, self.params.max_loss_ratio)
         if why is not None:
             drop_gradients(self.weights)
             raise ConfigError(
