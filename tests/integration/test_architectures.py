@@ -10,6 +10,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     Gemma2Config,
+    Gemma3TextConfig,
     GemmaConfig,
     GPT2Config,
     LlamaConfig,
@@ -40,6 +41,7 @@ CONFIGS: dict[str, Callable[..., PretrainedConfig]] = {
     "qwen3": lambda **ids: Qwen3Config(**SIZES, tie_word_embeddings=True, **ids),
     "gemma": lambda **ids: GemmaConfig(**SIZES, **ids),
     "gemma2": lambda **ids: Gemma2Config(**SIZES, query_pre_attn_scalar=16, sliding_window=16, **ids),
+    "gemma3": lambda **ids: Gemma3TextConfig(**SIZES, sliding_window=16, **ids),
     "phi3": lambda **ids: Phi3Config(**{k: v for k, v in SIZES.items() if k != "head_dim"}, **ids),
     "gpt2": lambda **ids: GPT2Config(
         n_embd=64, n_layer=2, n_head=4, n_positions=512, attn_pdrop=0, resid_pdrop=0, embd_pdrop=0, **ids

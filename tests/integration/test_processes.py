@@ -15,7 +15,10 @@ from serin.clients.files import read_json
 
 from .attempts import Attempts, Blow
 from .test_memory import CALM, alike
-from .training import Project
+from .training import RUNS, Project
+
+SLOW = {**CALM, "learning_rate": 0.005}
+"""At a higher rate, what rounding makes different after a dozen steps is larger than what an error would."""
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
 
@@ -31,14 +34,14 @@ def start(project: Project) -> "subprocess.Popen[str]":
 
 @pytest.fixture(scope="module")
 def alone(base: Path, tiny_dataset: Path, attempts: Attempts, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = Project(tmp_path_factory.mktemp("alone"), base, tiny_dataset, attempts, train=CALM)
+    project = Project(tmp_path_factory.mktemp("alone"), base, tiny_dataset, attempts, train=SLOW)
     assert project.train().code == 0
     return project
 
 
 @pytest.fixture
 def project(base: Path, tiny_dataset: Path, attempts: Attempts, tmp_path: Path) -> Iterator[Project]:
-    return Project(tmp_path / "two", base, tiny_dataset, attempts, train=CALM)
+    return Project(tmp_path / "two", base, tiny_dataset, attempts, train=SLOW)
 
 
 def test_two_processes_learn_what_one_does(project: Project, alone: Project) -> None:
@@ -48,6 +51,29 @@ def test_two_processes_learn_what_one_does(project: Project, alone: Project) -> 
     alike(project.result()[2], alone.result()[2])
     ours, theirs = (load_file(p.folder / "adapter" / "adapter_model.safetensors") for p in (project, alone))
     assert max(float((ours[name] - theirs[name]).abs().max()) for name in theirs) < 1e-3
+
+
+@pytest.mark.parametrize("method", ["qlora", "full"])
+def test_a_model_in_parts_learns_what_a_whole_one_does(
+    method: str, base: Path, tiny_dataset: Path, attempts: Attempts, tmp_path: Path
+) -> None:
+    """FSDP over Gloo, NF4 weights included; checkpoints and the output are whole."""
+    train = {**SLOW, "method": method}
+    alone = Project(tmp_path / "alone", base, tiny_dataset, attempts, train=train)
+    assert alone.train().code == 0
+    parts = Project(tmp_path / "parts", base, tiny_dataset, attempts, train=train, runs={**RUNS, "sharded": True})
+    with start(parts) as both:
+        _, said = both.communicate(timeout=180)
+    assert both.returncode == 0, said
+    logs = [read_json(p.folder / "adapter" / "log.json") for p in (parts, alone)]
+    alike(*logs)
+    name = "model.safetensors" if method == "full" else "adapter_model.safetensors"
+    ours, theirs = (load_file(p.folder / "adapter" / name) for p in (parts, alone))
+    assert ours.keys() == theirs.keys()
+    assert max(float((ours[key] - theirs[key]).abs().max()) for key in theirs) < 1e-3
+    if method == "full":
+        configs = [read_json(p.folder / "adapter" / "config.json") for p in (parts, alone)]
+        assert configs[0] == configs[1]
 
 
 def test_both_stop_where_one_is_told_to_and_one_alone_can_go_on(project: Project) -> None:
@@ -79,10 +105,12 @@ def test_a_process_that_is_killed_takes_the_other_with_it(project: Project) -> N
             wait_for_training(project)
             workers = children_of(both.pid)
             os.kill(workers[1], signal.SIGKILL)
-            both.communicate(timeout=60)
+            _, said = both.communicate(timeout=60)
         finally:
             both.kill()
     assert both.returncode != 0
+    told = ("does not hear from another one, which has failed or hangs", "stopped by SIGTERM")  # whichever comes first
+    assert any(words in said for words in told), said
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
     assert not (project.folder / "adapter").exists()
 

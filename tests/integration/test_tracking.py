@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -40,9 +41,11 @@ def project(base: Path, tiny_dataset: Path, tmp_path_factory: pytest.TempPathFac
     train["cmd"] = "serin train --base given/base --dataset given/dataset"
     train["deps"] = ["given/base", "given/dataset"]
     (folder / "dvc.yaml").write_text(yaml.safe_dump({**pipeline, "stages": {"train": train}}))
-    (folder / "params.yaml").write_text(
-        yaml.safe_dump({"train": {"lora": {"r": 2}, "max_steps": 6, "learning_rate": 0.01}})
-    )
+    params = {
+        "train": {"lora": {"r": 2}, "max_steps": 6, "learning_rate": 0.01, "validation": {"every_steps": 3}},
+        "runs": {"trackers": ["dvclive"]},
+    }
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
     (folder / ".gitignore").write_text("/artifacts/\n/.serin/\n")
     run(folder, "git", "init", "-q")
     run(folder, "dvc", "init", "-q")
@@ -54,31 +57,53 @@ def project(base: Path, tiny_dataset: Path, tmp_path_factory: pytest.TempPathFac
     return folder
 
 
+def metrics_of(project: Path) -> Any:
+    shown = json.loads(run(project, "dvc", "metrics", "show", "--json"))
+    return shown[""]["data"]["artifacts/adapter/metrics.json"]["data"]
+
+
 def test_figures_and_curves_are_there_after_repro(project: Path) -> None:
-    metrics = json.loads(run(project, "dvc", "metrics", "show", "--json"))
-    found = metrics[""]["data"]["artifacts/adapter/metrics.json"]["data"]
-    assert found["steps"] == 6
-    assert found["best_validation_loss"] <= found["validation_loss"]
-    page = run(project, "dvc", "plots", "show", "--json")
-    shown = json.loads(page)["data"]
-    for name in ("training", "validation"):
-        key = next(key for key in shown if f"{name}.tsv" in key)
-        points = shown[key][0]["content"]["data"]["values"] if "content" in shown[key][0] else shown[key]
-        assert points
-    assert run(project, "dvc", "metrics", "diff", "HEAD~1")
-    assert (project / "artifacts" / "adapter.record.json").is_file()
+    assert metrics_of(project)["steps"] == 6
+    assert metrics_of(project)["best_validation_loss"] <= metrics_of(project)["validation_loss"]
+    plots = json.loads(run(project, "dvc", "plots", "show", "--json"))["data"]
+    shown = {name: plot[0]["content"]["data"]["values"] for name, plot in plots.items()}
+    assert set(shown) == {"Loss", "Learning rate"}
+    losses = {(point["filename"], int(point["step"])): float(point["loss"]) for point in shown["Loss"]}
+    steps = [("training.tsv", step) for step in range(1, 7)] + [("validation.tsv", step) for step in (3, 6)]
+    assert list(losses) == steps
+    assert losses["training.tsv", 6] == metrics_of(project)["final_loss"]
+    assert float(max(shown["Learning rate"], key=lambda p: float(p["learning_rate"]))["learning_rate"]) == 0.01
+
+
+def test_the_tracker_and_the_side_record_leave_the_repository_as_it_is(project: Path) -> None:
+    (attempt,) = json.loads((project / "artifacts" / "adapter.record.json").read_text())["attempts"]
+    assert attempt["ended"] == "finished"
+    assert attempt["commit"] == run(project, "git", "rev-parse", "HEAD~1").strip()
+    (losses,) = (project.parent / "runs").glob("*/trackers/dvclive/plots/metrics/loss.tsv")
+    assert len(losses.read_text().splitlines()) == 1 + 6
+    assert run(project, "git", "status", "--porcelain") == ""
+    assert run(project, "dvc", "exp", "list", "--name-only") == ""
 
 
 def test_a_sweep_from_the_queue_shows_each_run_with_its_figures(project: Path) -> None:
-    for rate in ("0.001", "0.02"):
-        run(project, "dvc", "exp", "run", "--queue", "-S", f"train.learning_rate={rate}")
-    run(project, "dvc", "exp", "run", "--run-all", "-j", "1")
+    run(project, "dvc", "exp", "run", "--queue", "-S", "train.learning_rate=1e-3,2e-2")
+    run(project, "dvc", "exp", "run", "--run-all")
     rows = json.loads(run(project, "dvc", "exp", "show", "--json"))
-    experiments = [e for row in rows for e in row["experiments"] or ()]
+    experiments = [e["revs"][0]["data"] for row in rows for e in row["experiments"] or ()]
     found = {}
-    for experiment in experiments:
-        data = experiment["revs"][0]["data"]
+    for data in experiments:
         rate = data["params"]["params.yaml"]["data"]["train"]["learning_rate"]
         found[rate] = data["metrics"]["artifacts/adapter/metrics.json"]["data"]["final_loss"]
     assert set(found) == {0.001, 0.02}
-    assert found[0.02] != found[0.001]
+    assert len({*found.values(), metrics_of(project)["final_loss"]}) == 3
+
+
+def test_what_changed_is_shown_beside_what_is_committed(project: Path) -> None:
+    before = metrics_of(project)["final_loss"]
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["train"]["learning_rate"] = 0.02
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    run(project, "dvc", "repro", "-q")  # the run of the sweep's experiment: nothing is trained again
+    changes = json.loads(run(project, "dvc", "metrics", "diff", "--json"))["artifacts/adapter/metrics.json"]
+    assert changes["final_loss"]["old"] == before
+    assert changes["final_loss"]["new"] == metrics_of(project)["final_loss"] != before

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -20,7 +20,7 @@ class Bar(Protocol):
 def progress_bar(title: str) -> Iterator[Bar]:
     """A bar that knows how long is left."""
     if not sys.stderr.isatty():
-        yield _Lines(title, time.monotonic())
+        yield _Lines(title)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -34,9 +34,15 @@ def progress_bar(title: str) -> Iterator[Bar]:
     )
     with Progress(*columns, console=Console(stderr=True)) as shown:
         task = shown.add_task(title, total=None, note="")
+        last_done: int | None = None
 
         def tell(done: int, total: int | None, note: str = "") -> None:
-            shown.update(task, completed=done, total=total)
+            nonlocal last_done
+            if last_done is None or done < last_done:  # what was done before says nothing of the speed
+                shown.reset(task, completed=done, total=total)
+            else:
+                shown.update(task, completed=done, total=total)
+            last_done = done
             if note:
                 shown.update(task, note=note)
 
@@ -44,17 +50,25 @@ def progress_bar(title: str) -> Iterator[Bar]:
 
 
 class _Lines:
-    """Progress where no terminal is: a line at most every ten seconds, and one at the end."""
+    """Progress where no terminal is: a line at most every ten seconds, and one at the end.
 
-    def __init__(self, title: str, started: float) -> None:
+    The time left follows from what was done since the first call: what was done before says nothing of the speed.
+    """
+
+    def __init__(self, title: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.title = title
-        self.started = started
-        self.last = started
+        self.clock = clock
+        self.started = self.last = clock()
+        self.since: tuple[int, float] | None = None
+        self.last_done = 0
         self.note = ""
 
     def __call__(self, done: int, total: int | None, note: str = "") -> None:
-        now = time.monotonic()
+        now = self.clock()
         self.note = note or self.note
+        if self.since is None or done < self.last_done:  # the first call, or counted anew
+            self.since = (done, now)
+        self.last_done = done
         if now - self.last < _LINE_EVERY_S and (total is None or done < total):
             return
         self.last = now
@@ -62,5 +76,9 @@ class _Lines:
         if total is None:
             print(f"{self.title}: {done}, {spent:.0f} s {self.note}".rstrip(), file=sys.stderr, flush=True)
             return
-        left = f"{spent / done * (total - done):.0f} s left" if 0 < done < total else f"{spent:.0f} s"
-        print(f"{self.title}: {done}/{total}, {left} {self.note}".rstrip(), file=sys.stderr, flush=True)
+        since_done, since_s = self.since
+        if since_done < done < total:
+            spent_or_left = f"{(now - since_s) / (done - since_done) * (total - done):.0f} s left"
+        else:
+            spent_or_left = f"{spent:.0f} s"
+        print(f"{self.title}: {done}/{total}, {spent_or_left} {self.note}".rstrip(), file=sys.stderr, flush=True)

@@ -5,6 +5,7 @@ row. Here it grows with the squares of the examples. FlashAttention does the sam
 takes any SDPA kernel, so a CPU's too. It is registered under ``BLOCKS`` by transformers' own interface for attention.
 """
 
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -50,21 +51,25 @@ def block_attention(
     bounds = _bounds(position_ids) if packed and position_ids is not None else [0, query.shape[2]]
     if groups > 1 and query.shape[2] * len(bounds) > 0:
         key, value = (t.repeat_interleave(groups, dim=1) for t in (key, value))
-    blocks = []
-    for start, end in pairwise(bounds):
-        window = sliding_window if sliding_window is not None and end - start > sliding_window else None
-        blocks.append(
-            scaled_dot_product_attention(
-                query[:, :, start:end],
-                key[:, :, start:end],
-                value[:, :, start:end],
-                attn_mask=_window_mask(end - start, window, query.device) if window else None,
-                dropout_p=dropout,
-                is_causal=window is None,
-                scale=scaling,
+    dtype = query.dtype
+    with nullcontext() if query.is_cuda else torch.autocast(query.device.type, enabled=False):
+        if not query.is_cuda:  # a CPU's kernel is several times slower in bfloat16 than in float32 on short blocks
+            query, key, value = query.float(), key.float(), value.float()
+        blocks = []
+        for start, end in pairwise(bounds):
+            window = sliding_window if sliding_window is not None and end - start > sliding_window else None
+            blocks.append(
+                scaled_dot_product_attention(
+                    query[:, :, start:end],
+                    key[:, :, start:end],
+                    value[:, :, start:end],
+                    attn_mask=_window_mask(end - start, window, query.device) if window else None,
+                    dropout_p=dropout,
+                    is_causal=window is None,
+                    scale=scaling,
+                )
             )
-        )
-    return torch.cat(blocks, dim=2).transpose(1, 2).contiguous(), None
+        return torch.cat(blocks, dim=2).transpose(1, 2).contiguous().to(dtype), None
 
 
 def _bounds(position_ids: torch.Tensor) -> list[int]:

@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from transformers import PretrainedConfig
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, PretrainedConfig
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from serin.core.errors import ConfigError
@@ -13,8 +13,8 @@ Attention = Literal["auto", "sdpa", "eager", "flash_attention_2"]
 
 
 def default_device() -> torch.device:
-    """The first GPU, or the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The GPU of this process, or the CPU."""
+    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def compute_dtype(wanted: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.dtype:
@@ -27,8 +27,8 @@ def compute_dtype(wanted: Literal["auto", "float32", "bfloat16"], device: torch.
 def attention_for(wanted: Attention, config: PretrainedConfig, device: torch.device) -> str:
     """The name of the implementation to load a model with for training.
 
-    ``auto`` is FlashAttention where it can run, and otherwise blocks of SDPA; the few architectures whose scores are capped or
-    have sinks, which SDPA would leave out, compute eagerly.
+    ``auto`` is FlashAttention where it can run, and otherwise blocks of SDPA. Eagerly compute the few architectures whose
+    scores are capped or have sinks, which SDPA would leave out, and those that transformers has no SDPA for.
 
     Raises:
         ConfigError: FlashAttention is asked for and cannot run.
@@ -41,6 +41,7 @@ def attention_for(wanted: Attention, config: PretrainedConfig, device: torch.dev
     if wanted != "auto":
         return wanted
     text = config.get_text_config()
-    if getattr(text, "attn_logit_softcapping", None) or text.model_type == "gpt_oss":
+    has_sdpa = getattr(MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None), "_supports_sdpa", False)
+    if not has_sdpa or getattr(text, "attn_logit_softcapping", None) or text.model_type == "gpt_oss":
         return "eager"
     return "flash_attention_2" if flash else BLOCKS

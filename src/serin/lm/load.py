@@ -28,6 +28,9 @@ transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # 
 # On a CPU bitsandbytes warns that it could not fetch an inference kernel from a hub; Serin never uses that kernel.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
+_SENSES = ("vision", "audio", "vq")
+"""Parts of the names under which transformers' configs keep what reads or writes no text."""
+
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """Load a tokenizer that can be trained and served with.
@@ -54,29 +57,36 @@ def load_stops(folder: Path, tokenizer: PreTrainedTokenizerBase) -> frozenset[in
     try:
         generation = GenerationConfig.from_pretrained(str(folder), local_files_only=True)
     except OSError:
-        generation = None
+        generation = GenerationConfig.from_model_config(read_config(folder))
     return stop_token_ids(tokenizer, generation)
 
 
 def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """Load a model for scoring or generation, in ``dtype``, on the default device."""
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype, local_files_only=True)
+    """Load a model for scoring or generation, in ``dtype``, on the default device.
+
+    Raises:
+        ConfigError: no causal LM, or not all of its weights.
+    """
+    model = _load_whole(folder, dtype=dtype)
     model.to(default_device())  # type: ignore[arg-type]  # transformers types the device as an overload
     model.eval()  # type: ignore[no-untyped-call]  # untyped in transformers
     return model
 
 
-def load_for_training(folder: Path, nf4: bool, dtype: torch.dtype, attention: Attention) -> PreTrainedModel:
-    """Load a model to be trained on the default device; with ``nf4`` its linear layers in 4 bits.
+def load_for_training(
+    folder: Path, nf4: bool, dtype: torch.dtype, attention: Attention, device: torch.device | None = None
+) -> PreTrainedModel:
+    """Load a model to be trained on ``device`` (None: the default one); with ``nf4`` its linear layers in 4 bits.
 
     NF4 with double quantisation is that of Dettmers et al. 2023, arXiv 2305.14314. On a CPU with avx512_bf16, bitsandbytes
     repacks 4-bit weights at the first forward in eval mode; the next training forward then takes a kernel without autograd, and
     gradients are silently wrong. That repacking is turned off here.
 
     Raises:
-        ConfigError: the folder holds no causal LM, or one that runs code of its own; FlashAttention that cannot run.
+        ConfigError: the folder holds no causal LM, a part of one, or one that runs code of its own; FlashAttention that cannot
+            run; ``nf4`` for a model without linear layers.
     """
-    device = default_device()
+    device = device or default_device()
     config = read_config(folder)
     quantisation = BitsAndBytesConfig(  # type: ignore[no-untyped-call]  # untyped in transformers
         load_in_4bit=True,
@@ -84,21 +94,50 @@ def load_for_training(folder: Path, nf4: bool, dtype: torch.dtype, attention: At
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
     )
-    implementation = attention_for(attention, config, device)
+    implementation = attention_for(attention, config, default_device())
+    model = _load_whole(
+        folder,
+        dtype=dtype,
+        quantization_config=quantisation if nf4 else None,
+        device_map={"": device},
+        attn_implementation="sdpa" if implementation == BLOCKS else implementation,
+    )
+    if implementation == BLOCKS and model._supports_attention_backend:
+        model.set_attn_implementation(BLOCKS)
+    if forbid_repacking(model) == 0 and nf4:
+        raise ConfigError(
+            f"{folder}: nothing of it can be quantised, for it has no linear layers; set train.method: lora"
+        )
+    return model
+
+
+def _load_whole(folder: Path, **how: Any) -> PreTrainedModel:
+    """Load every weight from the folder: transformers would draw at random what is not there, and only log it.
+
+    Raises:
+        ConfigError: weights are missing or have another shape, or transformers cannot load the model so.
+    """
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            str(folder),
-            dtype=dtype,
-            quantization_config=quantisation if nf4 else None,
-            device_map={"": device},
-            local_files_only=True,
-            attn_implementation="sdpa" if implementation == BLOCKS else implementation,
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            str(folder), local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True, **how
         )
     except ValueError as error:
         raise ConfigError(f"{folder} cannot be loaded as a causal LM: {error}") from error
-    if implementation == BLOCKS and model._supports_attention_backend:
-        model.set_attn_implementation(BLOCKS)
-    forbid_repacking(model)
+    model: PreTrainedModel
+    model, found = loaded
+    absent = sorted(found["missing_keys"])
+    misfits = sorted(
+        f"{name} ({tuple(there)}, not {tuple(wanted)})" for name, there, wanted in found["mismatched_keys"]
+    )
+    if absent or misfits:
+        parts = [
+            f"{len(names)} {what}, such as {names[0]}"
+            for names, what in ((absent, "are missing"), (misfits, "have another shape"))
+            if names
+        ]
+        raise ConfigError(
+            f"the weights of {folder} do not fit its config.json: {'; '.join(parts)}; fetch the model again"
+        )
     return model
 
 
@@ -106,7 +145,7 @@ def read_config(folder: Path) -> PretrainedConfig:
     """The model's config.
 
     Raises:
-        ConfigError: none there, or not of a causal LM that transformers itself knows.
+        ConfigError: none there, not of a causal LM of text alone that transformers itself knows, or of one quantised already.
     """
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(
@@ -116,10 +155,17 @@ def read_config(folder: Path) -> PretrainedConfig:
         raise ConfigError(
             f"{folder} holds no model that can be trained ({error}): take one that transformers knows without code of its own"
         ) from error
-    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+    others = [name for name in config.sub_configs if any(sense in name for sense in _SENSES)]
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING or others:
         raise ConfigError(
             f"{folder} holds a {config.model_type} model: expected a causal language model; Serin trains no others, such as "
             "multimodal ones or encoders"
+        )
+    if quantised := getattr(config, "quantization_config", None):
+        method = quantised["quant_method"] if isinstance(quantised, dict) else quantised.quant_method
+        raise ConfigError(
+            f"{folder} is quantised already ({getattr(method, 'value', method)}): take the model that it was made from; "
+            "method: qlora quantises that itself, and merge needs whole weights"
         )
     return config
 

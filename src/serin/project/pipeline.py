@@ -11,12 +11,13 @@ _HEADER = """\
 # when the file changes.
 """
 
-
 # What dvc metrics and dvc plots show: figures and curves stand in the outputs themselves.
-_METRICS = ["artifacts/adapter/metrics.json"]
+_METRICS = ["artifacts/adapter/metrics.json", "artifacts/evaluation/metrics.json"]
+_TRAINING, _VALIDATION = (f"artifacts/adapter/{curve}.tsv" for curve in ("training", "validation"))
+_STEPS = {"x": "step", "x_label": "optimizer step"}
 _PLOTS = [
-    {f"artifacts/adapter/{file}.tsv": {"title": title, "x": "step", "y": "loss"}}
-    for file, title in (("training", "Training"), ("validation", "Validation"))
+    {"Loss": {**_STEPS, "y": {_TRAINING: "loss", _VALIDATION: "loss"}, "y_label": "nats a trained token"}},
+    {"Learning rate": {**_STEPS, "y": {_TRAINING: "learning_rate"}, "y_label": "learning rate"}},
 ]
 
 

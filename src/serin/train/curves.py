@@ -18,7 +18,7 @@ def write_curves(folder: Path, history: History, metrics: Mapping[str, Any]) -> 
     """
     write_json(folder / "metrics.json", metrics)
     write_json(folder / "log.json", history.as_dict())
-    stride = max(1, -(-len(history.steps) // _MOST_POINTS))
+    stride = 1 if len(history.steps) <= _MOST_POINTS else -(-len(history.steps) // (_MOST_POINTS - 1))
     shown = [s for i, s in enumerate(history.steps) if i % stride == 0 or i == len(history.steps) - 1]
     _write_table(
         folder / "training.tsv",

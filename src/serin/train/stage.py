@@ -3,17 +3,18 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import PreTrainedTokenizerBase
 
-from serin.clients.files import code_digest, output_folder, read_manifest, seal
+from serin.clients.files import code_digest, digests_in, output_folder, read_manifest, seal
 from serin.clients.storage import open_storage
-from serin.core.digest import digest_of
-from serin.core.errors import GateError, PreemptedError, StorageError
-from serin.core.manifest import Manifest
+from serin.core.digest import digest_of, digest_of_files
+from serin.core.errors import ConfigError, GateError, PreemptedError, StorageError
+from serin.core.manifest import MANIFEST, Manifest
 from serin.core.params import CheckpointParams, Params, TrainParams
 from serin.lm.load import load_stops, load_tokenizer
 from serin.lm.packing import find_layout
@@ -39,6 +40,7 @@ from serin.train.loop.step import halved, precision_of
 from serin.train.model.build import TrainableModel, build
 from serin.train.model.tokens import add_tokens
 from serin.train.processes import Processes, processes
+from serin.train.sharding import gather, shard
 from serin.train.watch.watcher import Watcher
 from serin.train.watch.watchers import Watchers
 
@@ -108,11 +110,13 @@ def run(
     )
     options = options or Options()
     with processes(environment) as team, store.lock() if team.is_first else nullcontext():
+        team.refuse_difference("the run", store.key)
         if team.is_first and options.fresh:
             store.forget()
         with watched(watch(store.folder), store) if team.is_first else nullcontext(Watchers([])) as watcher:
             history, model, data = train(params, inputs, store, team, watcher, options)
-            return write_output(out, model, history, data, params.train, digests) if team.is_first else None
+            weights = gather(model.trained, team) if params.runs.sharded and params.train.method == "full" else None
+            return write_output(out, model, weights, history, data, params.train, digests) if team.is_first else None
 
 
 @contextmanager
@@ -147,7 +151,11 @@ def train(
         )
         attempt = team.from_first(attempt)
         assert attempt is not None
-        model = build(params.train, inputs.base, tokenizer, pieces)
+        sharded = params.runs.sharded and team.count > 1
+        model = build(params.train, inputs.base, tokenizer, pieces, torch.device("cpu") if sharded else None)
+        if sharded:
+            whole = params.train.method != "full"
+            model = replace(model, trained=shard(model.module, model.trained, whole, team))
         for note in model.notes:
             watcher.noted(note)
         precision = precision_of(model.dtype, team.device)
@@ -157,9 +165,13 @@ def train(
             watcher.noted("packed examples would see each other in this architecture: each gets a row, with padding")
         order = order_of(params.train, len(data.train.examples))
         validation = data.validation.examples if data.validation else ()
-        work = Work(params.train, model, data.train.examples, validation, order, layout, precision)
+        work = Work(params.train, model, data.train.examples, validation, order, layout, precision, sharded)
         with Stopper() as stopper:
-            history = Loop(work, params.runs, store, copies, attempt, watcher, team, stopper).run(store.key, state)
+            loop = Loop(work, params.runs, store, copies, attempt, watcher, team, stopper)
+            if state is not None:
+                loop.restore(state)
+                state = None  # as large as what is trained, and its moments
+            history = loop.run(store.key)
     finally:
         if copies is not None:
             copies.close()
@@ -229,12 +241,18 @@ def next_attempt(
 
 
 def write_output(
-    out: Path, model: TrainableModel, history: History, data: Data, params: TrainParams, digests: Mapping[str, str]
+    out: Path,
+    model: TrainableModel,
+    weights: Mapping[str, torch.Tensor] | None,
+    history: History,
+    data: Data,
+    params: TrainParams,
+    digests: Mapping[str, str],
 ) -> Manifest:
     """The adapter or the weights, the curves, and the manifest over all."""
     metrics = figures_of(model, history, data)
     with output_folder(out) as folder:
-        model.save(folder)
+        model.save(folder, weights)
         write_curves(folder, history, metrics)
         kind = "weights" if params.method == "full" else "adapter"
         return seal(folder, kind=kind, inputs=dict(digests), params=params.model_dump(), metrics=metrics)
@@ -287,6 +305,12 @@ def runs_folder(params: CheckpointParams, environment: Mapping[str, str]) -> Pat
 
 
 def _digest_of_start(params: TrainParams) -> dict[str, str]:
+    """Of the adapter to go on from: Serin's own is verified, one of plain PEFT has no manifest."""
     if params.start_from is None:
         return {}
-    return {"adapter": read_manifest(Path(params.start_from), "adapter", verify=True).digest}
+    folder = Path(params.start_from)
+    if (folder / MANIFEST).is_file():
+        return {"adapter": read_manifest(folder, "adapter", verify=True).digest}
+    if not folder.is_dir():
+        raise ConfigError(f"train.start_from = {params.start_from!r}: there is no such folder; edit params.yaml")
+    return {"adapter": digest_of_files(digests_in(folder))}

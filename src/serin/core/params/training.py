@@ -79,7 +79,8 @@ class TrainParams(Section):
     over_long: Literal["raise", "drop", "truncate"] = "raise"
     """What happens to longer ones: refused before training, left out, or cut at the end; counted and told in any case."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the forward pass; ``auto``: bfloat16 on a GPU, float32 on a CPU. What is trained is always float32."""
+    """Arithmetic of the forward pass; ``auto``: bfloat16 on a GPU, float32 on a CPU, where bfloat16 is faster only if it has
+    avx512_bf16 or AMX. What is trained is always float32."""
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
     """Implementation of attention; ``auto``: FlashAttention on a GPU where it is installed, SDPA otherwise."""
     gradient_checkpointing: bool = False
@@ -121,5 +122,8 @@ class RunParams(Section):
     checkpoints: CheckpointParams = CheckpointParams()
     trackers: list[Literal["dvclive", "tensorboard", "wandb", "mlflow"]] = Field(default=[])
     """Where losses and rates are sent while training, beside ``progress.json``."""
+    sharded: bool = False
+    """With several processes: each holds a part of every weight (FSDP) instead of the whole base; slower, for models that do
+    not fit on one GPU."""
     loader_workers: int = Field(default=0, ge=0, le=64)
     """Processes that render and tokenize the data; 0: in the training process."""

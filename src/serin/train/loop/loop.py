@@ -35,6 +35,7 @@ from serin.train.loop.step import (
 )
 from serin.train.model.build import TrainableModel
 from serin.train.processes import Processes
+from serin.train.sharding import even_out, gather, gradient_norm, shorten_gradient
 from serin.train.watch.watcher import RunInfo, Watcher
 
 
@@ -49,6 +50,8 @@ class Work:
     order: Order
     layout: Layout
     precision: Precision
+    sharded: bool = False
+    """Whether the model is cut up over the processes, which then have to make the same passes."""
 
 
 class Loop:
@@ -78,6 +81,7 @@ class Loop:
         self.order = work.order
         self.layout = work.layout
         self.precision = work.precision
+        self.sharded = work.sharded
         self.store = store
         self.copies = copies
         self.attempt = attempt
@@ -92,8 +96,9 @@ class Loop:
         self.start_step = 0
         self.history = History()
         self.saved_step: int | None = None
+        self.finished = False
 
-    def run(self, key: str, state: State | None) -> History:
+    def run(self, key: str) -> History:
         """Train to the end and leave the chosen weights in the model.
 
         Raises:
@@ -102,12 +107,10 @@ class Loop:
             FinalError: asked to stop, with nothing new to save or no way to save it.
             ConfigError: training diverged, or memory does not hold one example.
         """
-        if state is not None:
-            self.restore(state)
         self.watcher.started(
             RunInfo(key, self.attempt.number, self.step, self.order.steps, self.params.model_dump()), self.history
         )
-        if state is not None and state.finished:
+        if self.finished:
             return self.history
         try:
             while True:
@@ -127,10 +130,11 @@ class Loop:
         return self.history
 
     def restore(self, state: State) -> None:
-        """Go on from a checkpoint."""
+        """Go on from a checkpoint; it can be let go of after that."""
         self.step = self.start_step = state.step
         self.saved_step = state.step
         self.history = state.history
+        self.finished = state.finished
         self.model.restore(state.weights)
         if state.moments:
             self.optimizer.restore(state.moments, state.step)
@@ -144,11 +148,11 @@ class Loop:
         loss = self.processes.sum(self.gradient(trained_tokens))
         self.agree_on_micro_batch()
         self.processes.sum_gradients(self.weights)
-        norm = float(torch.nn.utils.get_total_norm([w.grad for w in self.weights if w.grad is not None]))
+        norm = gradient_norm(self.weights, self.processes)
         rate = learning_rate(self.params, self.step, self.order.steps)
         self.refuse_divergence(loss, norm, examples)
         if self.params.max_grad_norm is not None:
-            torch.nn.utils.clip_grads_with_norm_(self.weights, self.params.max_grad_norm, torch.tensor(norm))
+            shorten_gradient(self.weights, norm, self.params.max_grad_norm)
         self.update(rate)
         self.step += 1
         tokens = sum(len(example.input_ids) for example in examples)
@@ -161,8 +165,9 @@ class Loop:
 
     def gradient(self, trained_tokens: int) -> float:
         """This process's share of the step's gradient; the micro-batch is halved as often as memory asks for it."""
-        rows = share_of(self.order.rows(self.step), self.lengths, self.processes.rank, self.processes.count)
-        share = [self.train[row] for row in rows]
+        step_rows = self.order.rows(self.step)
+        rows = share_of(step_rows, self.lengths, self.processes.rank, self.processes.count)
+        share = self.evened_out([self.train[row] for row in rows], len(step_rows))
         if not self.model.module.training:  # walking all modules of a large model takes milliseconds
             self.model.module.train()
         while True:
@@ -202,8 +207,17 @@ class Loop:
         self.halve_micro_batch()
         self.optimizer.finish()
 
+    def evened_out(self, share: Sequence[Example], examples: int) -> Sequence[Example]:
+        """This process's share; where the model is in parts, all shares are made equally long."""
+        return even_out(share, examples, self.processes) if self.sharded else share
+
     def halve_micro_batch(self) -> None:
         """Take fewer examples at once from now on; recorded before the step is tried again, for the case of a kill."""
+        if self.sharded:
+            raise ConfigError(
+                f"memory ran out in step {self.step + 1}, and with runs.sharded a process cannot try again alone: lower "
+                "train.micro_batch_size; the steps up to the newest checkpoint are not lost, but belong to the old params"
+            )
         free_memory()
         self.take_micro_batch(halved(self.attempt.micro_batch_size))
 
@@ -237,7 +251,7 @@ class Loop:
     def validate(self) -> None:
         """The loss on the validation split; every generator of random numbers is left as it was."""
         self.watcher.entered("evaluating", self.step)
-        share = self.validation[self.processes.rank :: self.processes.count]
+        share = self.evened_out(self.validation[self.processes.rank :: self.processes.count], len(self.validation))
         self.model.module.eval()
         while True:
             try:
@@ -259,15 +273,16 @@ class Loop:
         record = ValidationRecord(self.step, self.order.epoch_after(self.step), loss, tokens)
         self.history.validations.append(record)
         is_best = self.history.best == record
-        if is_best and self.params.validation.choose == "best" and self.processes.is_first:
-            self.store.save_best(self.step, self.model.weights())
+        if is_best and self.params.validation.choose == "best":
+            weights = gather(self.model.weights(), self.processes)
+            if self.processes.is_first:
+                self.store.save_best(self.step, weights)
         self.watcher.validated(record, is_best)
 
     def state(self) -> State:
-        """What a checkpoint of now holds."""
-        return State(
-            self.step, self.attempt.micro_batch_size, self.history, self.model.weights(), self.optimizer.moments()
-        )
+        """What a checkpoint of now holds; all processes have to ask for it."""
+        weights, moments = (gather(t, self.processes) for t in (self.model.weights(), self.optimizer.moments()))
+        return State(self.step, self.attempt.micro_batch_size, self.history, weights, moments)
 
     def save_or_go_on(self) -> None:
         """Save; where that fails, say so and go on training: the next one may succeed, and those before it are there."""
@@ -316,9 +331,11 @@ class Loop:
         """Load the weights that were best on the validation split, and keep them in case the output is lost."""
         best = self.history.best
         if self.params.validation.choose == "best" and best is not None and best.step != self.step:
-            self.model.restore(self.store.load_best(best.step))
+            chosen = self.store.load_best(best.step) if self.processes.is_first else {}
+            self.model.restore(self.processes.from_first(chosen))
+        state = replace(self.state(), moments={}, finished=True)
         if self.processes.is_first:
             try:
-                self.store.finish(replace(self.state(), moments={}, finished=True))
+                self.store.finish(state)
             except (OSError, StorageError) as error:
                 self.watcher.noted(f"the finished run could not be kept with its checkpoints ({error})")

@@ -7,6 +7,7 @@ import torch
 
 from serin.core.params import TrainParams
 from serin.train.model.build import Group
+from serin.train.sharding import fill
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -75,5 +76,5 @@ class Optimizer:
     def restore(self, moments: Mapping[str, torch.Tensor], updates: int) -> None:
         """Go on from moments that ``moments`` gave after ``updates`` updates."""
         for name, tensor in self.moments().items():
-            tensor.copy_(moments[name])
+            fill(tensor, moments[name])
         self.updates = updates

@@ -12,18 +12,13 @@ from serin.core.errors import ConfigError
 from serin.core.params import TrainParams
 from serin.lm.device import compute_dtype, default_device
 from serin.lm.load import load_for_training
+from serin.train.model.counts import Counts, count
+from serin.train.model.experts import notes_on
 from serin.train.model.lora import attach_adapter
 from serin.train.model.noise import EmbeddingNoise
 from serin.train.model.save import save_adapter, save_weights
 from serin.train.model.tokens import grow_embeddings, tables_of
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Numbers of parameters; a 4-bit weight counts as one, and a shared one once."""
-
-    trained: int
-    total: int
+from serin.train.sharding import fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +70,25 @@ class TrainableModel:
     def restore(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Take on weights that ``weights`` gave."""
         for name, weight in self.trained.items():
-            weight.copy_(weights[name])
+            fill(weight, weights[name])
 
-    def save(self, folder: Path) -> None:
-        """Write the adapter, or with ``method: full`` the whole model."""
+    def save(self, folder: Path, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+        """Write the adapter, or with ``method: full`` the whole model: ``weights``, where the module has them in parts."""
         if isinstance(self.module, PeftModel):
             save_adapter(self.module, folder)
             if self.params.added_tokens:
                 self.tokenizer.save_pretrained(str(folder))
         else:
             assert isinstance(self.module, PreTrainedModel)
-            save_weights(self.module, self.tokenizer, folder)
+            save_weights(self.module, self.tokenizer, folder, weights)
 
 
 def build(
-    params: TrainParams, base: Path, tokenizer: PreTrainedTokenizerBase, pieces: list[list[int]]
+    params: TrainParams,
+    base: Path,
+    tokenizer: PreTrainedTokenizerBase,
+    pieces: list[list[int]],
+    device: torch.device | None = None,
 ) -> TrainableModel:
     """Load the base and make it trainable as params say.
 
@@ -98,52 +97,36 @@ def build(
         base: the model's folder.
         tokenizer: with ``added_tokens`` in it.
         pieces: what each added token was cut into before.
+        device: where the weights go; None: to this process's GPU, or the CPU.
 
     Raises:
         ConfigError: params that the base cannot be trained with.
     """
     dtype = compute_dtype(params.dtype, default_device())
+    device = device or default_device()
     is_full = params.method == "full"
-    model = load_for_training(base, params.method == "qlora", torch.float32 if is_full else dtype, params.attention)
-    rows = _rows_of(model, grow_embeddings(model, tokenizer, pieces)) if pieces else None
+    model = load_for_training(
+        base, params.method == "qlora", torch.float32 if is_full else dtype, params.attention, device
+    )
+    vocabulary = tokenizer.get_vocab()
+    added = [vocabulary[token] for token in params.added_tokens]
+    grow_embeddings(model, added, pieces)
+    rows = _rows_of(model, added) if added else None
     if params.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    noise = EmbeddingNoise(model.get_input_embeddings(), params.neftune_alpha) if params.neftune_alpha else None
     notes = notes_on(model, params)
     module: torch.nn.Module = model if is_full else attach_adapter(model, params, rows)
+    # Not before: an adapter that trains embeddings puts a layer of its own in their place.
+    noise = EmbeddingNoise(model.get_input_embeddings(), params.neftune_alpha) if params.neftune_alpha else None
     trained = {name: weight for name, weight in module.named_parameters() if weight.requires_grad}
     for weight in trained.values():
         weight.data = weight.data.float()
     if not trained:
         raise ConfigError("nothing of the model is trained: look at train.lora.target_modules")
-    return TrainableModel(module, tokenizer, params, dtype, trained, _count(module), notes, noise)
-
-
-def notes_on(model: PreTrainedModel, params: TrainParams) -> tuple[str, ...]:
-    """Expert tensors that NF4 and ``all-linear`` pass over: they are no linear layers but parameters of three dimensions."""
-    if params.method == "full":
-        return ()
-    experts = [weight.numel() for weight in model.parameters() if weight.ndim == 3]
-    if not experts:
-        return ()
-    share = sum(experts) / _count(model).total
-    quantised = " nor quantised" if params.method == "qlora" else ""
-    return (
-        f"{len(experts)} tensors of experts, {share:.0%} of the weights, are neither adapted{quantised}: they stay as they are",
-    )
+    return TrainableModel(module, tokenizer, params, dtype, trained, count(module), notes, noise)
 
 
 def _rows_of(model: PreTrainedModel, added: list[int]) -> dict[str, list[int]]:
     """The added rows by the name of the embeddings, and of the head where it has weights of its own."""
     names = {id(module): name.rpartition(".")[2] for name, module in model.named_modules()}
     return {names[id(table)]: added for table in tables_of(model)}
-
-
-def _count(module: torch.nn.Module) -> Counts:
-    trained = total = 0
-    for weight in module.parameters():
-        packed = getattr(weight, "quant_state", None)
-        size = packed.shape.numel() if packed is not None else weight.numel()
-        total += size
-        trained += size if weight.requires_grad else 0
-    return Counts(trained, total)

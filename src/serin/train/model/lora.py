@@ -1,29 +1,19 @@
 """The adapter: put on the model as params say, or refused with the reason."""
 
+import re
 from pathlib import Path
-from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+from bitsandbytes.nn import Linear4bit
+from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer, ParamWrapper
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from serin.clients.files import read_json
-from serin.core.errors import ConfigError, InputError
+from serin.core.errors import ConfigError
 from serin.core.params import LoraParams, TrainParams
-
-_COMPARED = (
-    "r",
-    "lora_alpha",
-    "use_rslora",
-    "use_dora",
-    "target_modules",
-    "modules_to_save",
-    "trainable_token_indices",
-)
+from serin.train.model.experts import adaptable_layers, has_experts
+from serin.train.model.start import go_on_from
 
 
 def adapter_config(
@@ -53,33 +43,26 @@ def attach_adapter(model: PreTrainedModel, params: TrainParams, token_rows: dict
     """
     lora = params.lora
     transposed = any(isinstance(module, Conv1D) for module in model.modules())
+    if isinstance(lora.target_modules, list):
+        _refuse_unmatched(model, "target_modules", lora.target_modules)
     _refuse_unmatched(model, "modules_to_save", lora.modules_to_save)
+    _refuse_packed(model, lora.modules_to_save)
+    _refuse_rows(lora.modules_to_save, token_rows or {})
     with torch.random.fork_rng():
         torch.manual_seed(params.seed)
-        targets = linear_layers(model) if lora.target_modules == "all-linear" and has_experts(model) else None
+        targets = adaptable_layers(model) if lora.target_modules == "all-linear" and has_experts(model) else None
         config = adapter_config(lora, targets or lora.target_modules, token_rows, transposed)
         try:
             adapted: PeftModel = get_peft_model(model, config)
-        except ValueError as error:
+        except (ValueError, re.error) as error:
             raise ConfigError(
                 f"train.lora.target_modules = {lora.target_modules!r}: {error}; edit params.yaml"
             ) from error
     _refuse_experts(adapted)
     _refuse_rank(adapted, lora.r)
     if params.start_from is not None:
-        _load(adapted, Path(params.start_from))
+        go_on_from(adapted, Path(params.start_from))
     return adapted
-
-
-def has_experts(model: torch.nn.Module) -> bool:
-    """Whether the model keeps the weights of its experts in tensors of three dimensions."""
-    return any(weight.ndim == 3 for weight in model.parameters())
-
-
-def linear_layers(model: PreTrainedModel) -> list[str]:
-    """Every linear layer but the head, by its full name: PEFT's ``all-linear`` would take in the experts' tensors."""
-    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]  # untyped in transformers
-    return [name for name, m in model.named_modules() if isinstance(m, (torch.nn.Linear, Conv1D)) and m is not head]
 
 
 def _refuse_experts(model: PeftModel) -> None:
@@ -93,9 +76,27 @@ def _refuse_experts(model: PeftModel) -> None:
 
 
 def _refuse_unmatched(model: PreTrainedModel, field: str, names: list[str]) -> None:
-    found = {name.rpartition(".")[2] for name, _ in model.named_modules()} | {name for name, _ in model.named_modules()}
-    if unknown := [name for name in names if name not in found]:
+    """PEFT passes over a name that matches nothing where another matches."""
+    found = [f".{name}" for name, _ in model.named_modules()]
+    if unknown := [name for name in names if not any(full.endswith(f".{name}") for full in found)]:
         raise ConfigError(f"train.lora.{field} = {unknown}: the base model has no such module; edit params.yaml")
+
+
+def _refuse_packed(model: PreTrainedModel, names: list[str]) -> None:
+    for full, module in model.named_modules():
+        is_named = any(f".{full}".endswith(f".{name}") for name in names)
+        if is_named and any(isinstance(part, Linear4bit) for part in module.modules()):
+            raise ConfigError(
+                f"train.lora.modules_to_save takes in {full}, which is in 4 bits and cannot be trained whole: name it in "
+                "target_modules instead, or set train.method: lora"
+            )
+
+
+def _refuse_rows(names: list[str], token_rows: dict[str, list[int]]) -> None:
+    if both := sorted(set(names) & token_rows.keys()):
+        raise ConfigError(
+            f"train.lora.modules_to_save = {both} trains every row, and train.added_tokens the new ones alone: leave one out"
+        )
 
 
 def _refuse_rank(model: PeftModel, rank: int) -> None:
@@ -106,20 +107,3 @@ def _refuse_rank(model: PeftModel, rank: int) -> None:
                 f"train.lora.r = {rank}: {layer} is {module.out_features} x {module.in_features}, so a rank above {most} "
                 "cannot be; lower it, or leave that layer out of target_modules"
             )
-
-
-def _load(model: PeftModel, folder: Path) -> None:
-    """Go on from an adapter of the same shape."""
-    given, wanted = read_json(folder / "adapter_config.json"), model.peft_config["default"].to_dict()
-    differ = [field for field in _COMPARED if _plain(given.get(field)) != _plain(wanted.get(field))]
-    if differ:
-        told = "; ".join(f"{f} {_plain(given.get(f))!r} there, {_plain(wanted.get(f))!r} in params" for f in differ)
-        raise ConfigError(f"train.start_from = {str(folder)!r}: another kind of adapter ({told}); set train.lora alike")
-    try:
-        set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"))
-    except (SafetensorError, FileNotFoundError) as error:
-        raise InputError(f"{folder / 'adapter_model.safetensors'} is missing or damaged ({error})") from error
-
-
-def _plain(value: Any) -> Any:
-    return sorted(value) if isinstance(value, (set, list, tuple)) else value or None

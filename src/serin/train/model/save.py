@@ -1,7 +1,9 @@
 """What training writes of the model. The bytes are a function of the content: no path, no order of a hash."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -26,11 +28,19 @@ def save_adapter(model: PeftModel, folder: Path) -> None:
     write_json(folder / "adapter_config.json", config)
 
 
-def save_weights(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+def save_weights(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    weights: Mapping[str, torch.Tensor] | None,
+) -> None:
     """A plain Hugging Face folder: float32 weights, config, generation config, tokenizer with its template."""
     with writing_weights(folder):
-        model.save_pretrained(str(folder))
+        model.save_pretrained(str(folder), state_dict=dict(weights) if weights is not None else None)
     tokenizer.save_pretrained(str(folder))
     config = read_json(folder / "config.json")
     config.pop("_name_or_path", None)
+    config["architectures"] = [
+        name.removeprefix("FSDP") for name in config["architectures"]
+    ]  # fully_shard renames the class
     write_json(folder / "config.json", config)

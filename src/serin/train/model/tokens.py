@@ -13,7 +13,7 @@ def add_tokens(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[str]) -> lis
     """Add tokens to the vocabulary; for each, the tokens that its text was cut into before.
 
     Raises:
-        ConfigError: a token that the vocabulary has already, or one named twice.
+        ConfigError: a token that the vocabulary has already, one named twice, or none at all.
     """
     vocabulary = tokenizer.get_vocab()
     known = [token for token in tokens if token in vocabulary]
@@ -22,26 +22,27 @@ def add_tokens(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[str]) -> lis
             f"train.added_tokens: {known or 'a token is named twice'}: the tokenizer has these already; name new ones only"
         )
     pieces = [list(tokenizer(token, add_special_tokens=False)["input_ids"]) for token in tokens]
-    tokenizer.add_tokens(list(tokens))
+    if tokenizer.add_tokens(list(tokens)) < len(tokens):
+        raise ConfigError(
+            f"train.added_tokens = {list(tokens)}: the tokenizer does not take an empty one; leave it out"
+        )
     return pieces
 
 
 @torch.no_grad()
-def grow_embeddings(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pieces: Sequence[Sequence[int]]
-) -> list[int]:
-    """Give the last ``len(pieces)`` tokens of the vocabulary rows in the embeddings; returns their ids.
+def grow_embeddings(model: PreTrainedModel, added: Sequence[int], pieces: Sequence[Sequence[int]]) -> None:
+    """Give the tokens of the ids ``added`` rows in the embeddings, and in the head.
 
     A new row starts as the mean of the rows of the pieces that its text was cut into, so that the model reads it at first
     about as it did before.
     """
-    added = list(range(len(tokenizer) - len(pieces), len(tokenizer)))
-    if tables_of(model)[0].weight.shape[0] < len(tokenizer):
-        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    needed = max(added, default=-1) + 1
+    if tables_of(model)[0].weight.shape[0] < needed:
+        with torch.random.fork_rng():  # it draws rows, which are set below
+            model.resize_token_embeddings(needed, mean_resizing=False)
     for table in tables_of(model):
         for row, parts in zip(added, pieces, strict=True):
             table.weight[row] = table.weight[list(parts)].float().mean(dim=0).to(table.weight.dtype)
-    return added
 
 
 def tables_of(model: PreTrainedModel) -> list[torch.nn.Embedding | torch.nn.Linear]:

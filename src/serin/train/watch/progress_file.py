@@ -1,10 +1,11 @@
 """``progress.json``: where a run stands, for controllers and for whoever asks."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from serin.clients.files import write_json
 from serin.train.history import History, StepRecord, ValidationRecord
@@ -17,25 +18,41 @@ _FIELDS = (
 )
 
 
+def utc_now() -> datetime:
+    """The time of day."""
+    return datetime.now(UTC)
+
+
 class ProgressFile:
     """Replaces the file as a whole, about once a second and whenever the phase changes.
 
-    Fields: ``run``, ``attempt``, ``phase`` (``starting``, ``training``, ``evaluating``, ``saving``, ``finished``, ``preempted``,
-    ``failed``), ``step``, ``steps``, ``epoch``, ``loss``, ``learning_rate``, ``validation_loss``, ``best_validation_loss``,
-    ``tokens_per_s``, ``seconds_left``, ``micro_batch_size``, ``message`` and ``updated`` (UTC). What is not known yet is null.
+    It always has these fields; what is not known yet is null:
+
+    - ``run``: the run's key, 64 hex digits; ``attempt``: from 1 on
+    - ``phase``: ``starting``, ``training``, ``evaluating`` or ``saving``, and last ``finished``, ``preempted`` or ``failed``
+    - ``step``: optimizer steps that are done, of ``steps``; ``epoch``: passes over the data that are done, with a fraction
+    - ``loss``, ``validation_loss``, ``best_validation_loss``: nats a trained token; ``learning_rate``
+    - ``tokens_per_s``, ``seconds_left``, ``micro_batch_size`` (examples)
+    - ``message``: the last thing that people should know, at the end why it ended
+    - ``updated``: when the file was written, ISO 8601 in UTC
+
+    A disk that is full costs a write, and the next one is tried again.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, path: Path, clock: Callable[[], float] = time.monotonic, now: Callable[[], datetime] = utc_now
+    ) -> None:
         self.path = path
         self.clock = clock
+        self.now = now
         self._written_at = -_EVERY_S
-        self._now: dict[str, Any] = {**dict.fromkeys(_FIELDS), "phase": "starting"}
+        self._shown: dict[str, Any] = {**dict.fromkeys(_FIELDS), "phase": "starting"}
 
     def started(self, run: RunInfo, history: History) -> None:
         """See ``Watcher``."""
-        self._now |= {"run": run.key, "attempt": run.attempt, "step": run.start_step, "steps": run.steps}
+        self._shown |= {"run": run.key, "attempt": run.attempt, "step": run.start_step, "steps": run.steps}
         if history.validations and history.best:
-            self._now |= {
+            self._shown |= {
                 "validation_loss": history.validations[-1].loss,
                 "best_validation_loss": history.best.loss,
             }
@@ -43,14 +60,14 @@ class ProgressFile:
 
     def entered(self, phase: Phase, step: int) -> None:
         """See ``Watcher``."""
-        changed = self._now["phase"] != phase
-        self._now |= {"phase": phase, "step": step}
+        changed = self._shown["phase"] != phase
+        self._shown |= {"phase": phase, "step": step}
         if changed:
             self._write()
 
     def stepped(self, record: StepRecord, speed: Speed) -> None:
         """See ``Watcher``."""
-        self._now |= {
+        self._shown |= {
             "step": record.step,
             "epoch": record.epoch,
             "loss": record.loss,
@@ -64,21 +81,24 @@ class ProgressFile:
 
     def validated(self, record: ValidationRecord, best: bool) -> None:
         """See ``Watcher``."""
-        self._now["validation_loss"] = record.loss
+        self._shown["validation_loss"] = record.loss
         if best:
-            self._now["best_validation_loss"] = record.loss
+            self._shown["best_validation_loss"] = record.loss
         self._write()
 
     def noted(self, message: str) -> None:
         """See ``Watcher``."""
-        self._now["message"] = message
+        if self._shown["phase"] in get_args(Ending):  # why the run ended is what people should know last
+            return
+        self._shown["message"] = message
         self._write()
 
     def ended(self, how: Ending, message: str) -> None:
         """See ``Watcher``."""
-        self._now |= {"phase": how, "message": message or self._now["message"]}
+        self._shown |= {"phase": how, "message": message or self._shown["message"]}
         self._write()
 
     def _write(self) -> None:
         self._written_at = self.clock()
-        write_json(self.path, self._now | {"updated": datetime.now(UTC).isoformat(timespec="seconds")})
+        with contextlib.suppress(OSError):
+            write_json(self.path, self._shown | {"updated": self.now().isoformat(timespec="seconds")})

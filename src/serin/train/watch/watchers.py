@@ -1,6 +1,5 @@
 """Several watchers as one."""
 
-import contextlib
 from collections.abc import Callable, Sequence
 
 from serin.train.history import History, StepRecord, ValidationRecord
@@ -38,10 +37,12 @@ class Watchers:
         self._tell(lambda watcher: watcher.ended(how, message))
 
     def _tell(self, call: Callable[[Watcher], None]) -> None:
+        failures = []
         for watcher in list(self._watchers):
             try:
                 call(watcher)
             except Exception as error:  # a tracker's library may raise anything, and none of it may end a run
                 self._watchers.remove(watcher)
-                with contextlib.suppress(RecursionError):
-                    self.noted(f"{type(watcher).__name__} failed ({error}) and is left out from now on")
+                failures.append(f"{type(watcher).__name__} failed ({error}) and is left out from now on")
+        for failure in failures:  # ends: each is of a watcher that was removed
+            self.noted(failure)
