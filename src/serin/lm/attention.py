@@ -45,7 +45,12 @@ def block_attention(
 
     Returns:
         (rows, columns, heads, width), and no weights.
+
+    Raises:
+        ValueError: there are more keys than queries, as with a KV cache.
     """
+    if key.shape[2] != query.shape[2]:
+        raise ValueError("blocks are for whole sequences: load the model with sdpa to generate with a KV cache")
     groups = getattr(module, "num_key_value_groups", 1)
     packed = position_ids is not None and query.shape[0] == 1 and position_ids.shape[-1] == query.shape[2]
     bounds = _bounds(position_ids) if packed and position_ids is not None else [0, query.shape[2]]

@@ -104,7 +104,11 @@ def run(
     """
     prepared = read_manifest(inputs.dataset, "dataset", verify=True)
     refuse_below_quality(inputs.dataset, prepared)
-    digests = {"base": inputs.base_digest, "dataset": prepared.digest, **_digest_of_start(params.train)}
+    digests = {
+        "base": inputs.base_digest,
+        "dataset": prepared.digest,
+        **_digest_of_start(params.train, inputs.base_digest),
+    }
     store = CheckpointStore(
         runs_folder(params.runs.checkpoints, environment), key_of(params.train, digests), params.runs.checkpoints.keep
     )
@@ -304,13 +308,19 @@ def runs_folder(params: CheckpointParams, environment: Mapping[str, str]) -> Pat
     return Path(cache) / "serin" / "runs"
 
 
-def _digest_of_start(params: TrainParams) -> dict[str, str]:
+def _digest_of_start(params: TrainParams, base_digest: str) -> dict[str, str]:
     """Of the adapter to go on from: Serin's own is verified, one of plain PEFT has no manifest."""
     if params.start_from is None:
         return {}
     folder = Path(params.start_from)
     if (folder / MANIFEST).is_file():
-        return {"adapter": read_manifest(folder, "adapter", verify=True).digest}
+        made = read_manifest(folder, "adapter", verify=True)
+        if made.inputs.get("base") != base_digest:
+            raise ConfigError(
+                f"train.start_from = {params.start_from!r}: that adapter was trained on the base "
+                f"{made.inputs.get('base', '?')[:12]}, and this base is {base_digest[:12]}; take an adapter of this one"
+            )
+        return {"adapter": made.digest}
     if not folder.is_dir():
         raise ConfigError(f"train.start_from = {params.start_from!r}: there is no such folder; edit params.yaml")
     return {"adapter": digest_of_files(digests_in(folder))}
