@@ -1,6 +1,5 @@
 """Loading causal LMs: as they are, in NF4, and with an adapter."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,6 @@ from serin.lm.chat import stop_token_ids
 from serin.lm.device import Attention, attention_for, default_device
 
 transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a stage shows its own progress
-
-# On a CPU bitsandbytes warns that it could not fetch an inference kernel from a hub; Serin never uses that kernel.
-logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 _SENSES = ("vision", "audio", "vq")
 """Parts of the names under which transformers' configs keep what reads or writes no text."""
