@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerBase
 
 from serin.core.conversation import Conversation, Message
@@ -211,3 +212,15 @@ def test_a_pad_token_that_ends_turns_is_refused_and_none_at_all_is_fine(tiny_bas
         refuse_padded_ends(tokenizer, examples)
     tokenizer.pad_token = None
     refuse_padded_ends(tokenizer, examples)
+
+
+def test_the_template_alone_decides_on_the_first_token(tiny_base: Path) -> None:
+    tokenizer = load_tokenizer(tiny_base)
+    begin = tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    backend = tokenizer.backend_tokenizer  # as Llama's, which puts a token before whatever it encodes
+    backend.post_processor = TemplateProcessing(single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", begin)])
+    tokenizer.chat_template = "<|endoftext|>" + tokenizer.chat_template
+    assert tokenizer("a")["input_ids"][0] == begin
+    (example,) = render_examples(tokenizer, TWO_TURNS, load_stops(tiny_base, tokenizer))
+    assert example.input_ids.count(begin) == 1
+    assert render_prompt(tokenizer, TWO_TURNS.prompt).count(begin) == 1

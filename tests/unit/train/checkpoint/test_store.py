@@ -63,6 +63,17 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_it_is_used(tmp_path:
     assert "step-00000004 is not used" in told[0]
 
 
+def test_a_byte_that_flipped_is_noticed(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path, KEY, keep=3)
+    path = store.save(state_at(4)) / "weights.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    told: list[str] = []
+    assert store.newest(told.append) is None
+    assert "weights.safetensors differ from its manifest" in told[0]
+
+
 def test_a_folder_without_its_manifest_is_no_checkpoint(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path, KEY, keep=3)
     (store.save(state_at(2)) / "manifest.json").unlink()
