@@ -4,6 +4,7 @@ Importing torch and its friends takes seconds, and a test of resuming needs doze
 computes nothing, and forks for each attempt. A blow is a signal that the attempt sends itself at the n-th call of a function.
 """
 
+import errno
 import importlib
 import json
 import os
@@ -30,13 +31,15 @@ IMPORTED = (
 class Blow:
     """What happens at the ``call``-th call of ``function`` (module:name), ``before`` it does anything or after.
 
-    A signal to the process itself, or where ``signal`` is None the error that a GPU raises when its memory runs out.
+    A signal to the process itself, or where ``signal`` is None an error: the one that a GPU raises when its memory runs out, or
+    with ``full_disk`` the one that the system gives a write.
     """
 
     function: str
     call: int
     signal: int | None
     before: bool = True
+    full_disk: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,20 +104,22 @@ def strike(blow: Mapping[str, Any]) -> None:
         nonlocal calls
         calls += 1
         if calls == blow["call"] and blow["before"]:
-            fall(blow["signal"])
+            fall(blow["signal"], blow["full_disk"])
         result = function(*args, **kwargs)
         if calls == blow["call"] and not blow["before"]:
-            fall(blow["signal"])
+            fall(blow["signal"], blow["full_disk"])
         return result
 
     setattr(owner, name, struck)
 
 
-def fall(number: int | None) -> None:
+def fall(number: int | None, full_disk: bool) -> None:
     """The blow itself."""
     if number is not None:
         os.kill(os.getpid(), number)
         return
+    if full_disk:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     import torch
 
     raise torch.OutOfMemoryError("injected")

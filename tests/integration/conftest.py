@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from serin.clients.files import output_folder, seal, write_jsonl
-
 from .attempts import Attempts
+from .training import write_dataset
 
 
 @pytest.fixture(scope="session")
@@ -49,11 +48,8 @@ def rows(split: str, count: int) -> list[dict[str, object]]:
 def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset folder as ``prepare`` writes it."""
     folder = tmp_path_factory.mktemp("data") / "dataset"
-    with output_folder(folder) as scratch:
-        for split, count in (("train", 24), ("validation", 2), ("test", 6), ("control", 2)):
-            write_jsonl(scratch / f"{split}.jsonl", rows(split, count))
-        seal(scratch, kind="dataset")
-    return folder
+    counts = {"train": 24, "validation": 2, "test": 6, "control": 2}
+    return write_dataset(folder, **{split: rows(split, count) for split, count in counts.items()})
 
 
 @pytest.fixture(scope="session")

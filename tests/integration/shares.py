@@ -27,7 +27,7 @@ from serin.train.loop.step import compute_gradient, precision_of, seed_step
 from serin.train.model.build import TrainableModel, build
 from serin.train.model.tokens import add_tokens
 from serin.train.processes import Processes, processes
-from serin.train.sharding import even_out, fill, gather, gradient_norm, parts_of, shard, shorten_gradient
+from serin.train.sharding import even_out, gather, gradient_norm, parts_of, shard, shorten_gradient
 
 LORA = {"r": 4, "alpha": 8}
 CASES: Mapping[str, dict[str, Any]] = {
@@ -75,10 +75,8 @@ def learn(case: str, base: Path, team: Processes) -> Learnt:
             saved = copied(model.weights(), team), copied(optimizer.moments(), team)
         take_step(step, model, optimizer, team, figures)
     once = copied(model.weights(), team)
-    for kept, now in zip(saved, (model.trained, optimizer.moments()), strict=True):
-        for name, tensor in team.from_first(kept).items():
-            fill(now[name], tensor)
-    optimizer.updates = STEPS - 1
+    model.restore(team.from_first(saved[0]))
+    optimizer.restore(team.from_first(saved[1]), STEPS - 1)
     take_step(STEPS - 1, model, optimizer, team, figures)
     weights, moments = gather(model.weights(), team), gather(optimizer.moments(), team)
     figures["again"] = all(torch.equal(weights[name], tensor) for name, tensor in once.items())

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from serin.clients.files import output_folder, read_json, seal, write_jsonl
+from serin.clients.files import read_json
 
 from .attempts import Attempts, Blow
-from .training import RUNS, TRAIN, Project
+from .training import RUNS, TRAIN, Project, write_dataset
 
 CALM = {**TRAIN, "lora": {"r": 4, "alpha": 8}, "neftune_alpha": None, "micro_batch_size": 4}
 """Without dropout and noise, whose draws depend on the shape of a micro-batch."""
@@ -94,12 +94,9 @@ def test_a_cpu_that_really_runs_out_of_memory(base: Path, attempts: Attempts, tm
         }
         for i in range(48)
     ]
-    with output_folder(tmp_path / "dataset") as folder:
-        for split in ("train", "validation", "test", "control"):
-            write_jsonl(folder / f"{split}.jsonl", rows if split == "train" else [])
-        seal(folder, kind="dataset")
+    dataset = write_dataset(tmp_path / "dataset", train=rows)
     train = {**CALM, "max_tokens": 2048, "batch_size": 48, "micro_batch_size": 48, "attention": "eager", "max_steps": 2}
-    project = Project(tmp_path / "project", base, tmp_path / "dataset", attempts, train=train, runs=RUNS)
+    project = Project(tmp_path / "project", base, dataset, attempts, train=train, runs=RUNS)
     ended = project.train(spare_bytes=2 << 30)
     assert ended.code == 0, ended.output
     assert "memory ran out in step 1: the micro-batch is halved from 48 to 24" in ended.output

@@ -126,6 +126,18 @@ def test_sigterm_before_anything_new_exits_1(project: Project) -> None:
     assert "before anything new could be saved" in ended.output
 
 
+def test_a_full_disk_costs_a_checkpoint_and_no_run_and_sigterm_tries_again(
+    project: Project, undisturbed: tuple[str, bytes, dict[str, Any]]
+) -> None:
+    full = Blow(SAVE_FILE, 1, None, full_disk=True)
+    ended = project.train(blows=[full, Blow(FORWARD, 2 * 4 + 1, signal.SIGTERM)])
+    assert ended.code == 75, ended.output
+    assert "no checkpoint of step 4" in ended.output
+    assert [path.parent.name for path in project.run_folder.glob("step-*/manifest.json")] == ["step-00000004"]
+    assert project.train().code == 0
+    assert project.result() == undisturbed
+
+
 def test_a_finished_run_is_not_trained_again_unless_it_is_asked_for(
     project: Project, undisturbed: tuple[str, bytes, dict[str, Any]]
 ) -> None:

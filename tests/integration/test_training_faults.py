@@ -13,10 +13,10 @@ from typing import Any
 import boto3
 import pytest
 
-from serin.clients.files import output_folder, read_json, seal, write_jsonl
+from serin.clients.files import output_folder, read_json, seal
 
 from .attempts import Attempts, Blow
-from .training import RUNS, TRAIN, Project
+from .training import RUNS, TRAIN, Project, write_dataset
 
 FORWARD = "serin.train.loop.step:target_nll"
 TO_STORAGE = {"checkpoints": {**RUNS["checkpoints"], "to_storage": "auto"}}
@@ -132,11 +132,8 @@ def test_three_rows_are_enough(base: Path, attempts: Attempts, tmp_path: Path) -
         }
         for i in range(3)
     ]
-    with output_folder(tmp_path / "dataset") as folder:
-        for split in ("train", "validation", "test", "control"):
-            write_jsonl(folder / f"{split}.jsonl", rows if split == "train" else [])
-        seal(folder, kind="dataset")
-    project = Project(tmp_path / "p", base, tmp_path / "dataset", attempts, train={"max_steps": 2, "lora": {"r": 2}})
+    dataset = write_dataset(tmp_path / "dataset", train=rows)
+    project = Project(tmp_path / "p", base, dataset, attempts, train={"max_steps": 2, "lora": {"r": 2}})
     ended = project.train()
     assert ended.code == 0, ended.output
     assert "the validation split is empty" in ended.output

@@ -1,13 +1,13 @@
 """A small run of training that attempts are made at."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from serin.clients.files import read_json, read_manifest
+from serin.clients.files import output_folder, read_json, read_manifest, seal, write_jsonl
 
 from .attempts import Attempts, Blow, Ended
 
@@ -22,6 +22,15 @@ TRAIN = {
     "micro_batch_size": 2,
 }
 RUNS = {"checkpoints": {"every_steps": 4, "keep": 2, "to_storage": "never"}}
+
+
+def write_dataset(folder: Path, **splits: Sequence[Mapping[str, Any]]) -> Path:
+    """A dataset folder as ``prepare`` writes it; splits that are not given are empty."""
+    with output_folder(folder) as scratch:
+        for split in ("train", "validation", "test", "control"):
+            write_jsonl(scratch / f"{split}.jsonl", splits.get(split, ()))
+        seal(scratch, kind="dataset")
+    return folder
 
 
 class Project:

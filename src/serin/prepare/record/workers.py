@@ -2,13 +2,13 @@
 
 import multiprocessing
 import os
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from serin.clients.workers import end_with_parent
 from serin.core.errors import FinalError
 from serin.core.params import PrepareParams
 from serin.prepare.record.examine import Chunk, Examined, Examiner
@@ -51,16 +51,8 @@ def examine_all(chunks: Iterable[Chunk], examiner: Examiner, workers: int) -> It
 def _start(params: PrepareParams, base: Path | None) -> None:
     global _examiner
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _examiner = Examiner(params, base)
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work forever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _examine(chunk: Chunk) -> Examined:

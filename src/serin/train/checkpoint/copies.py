@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from serin.clients.files import output_folder
 from serin.clients.storage import Storage
 from serin.core.errors import SerinError
 from serin.core.manifest import MANIFEST
@@ -122,13 +123,6 @@ def fetch_newer(storage: Storage, key: str, than_step: int | None, to: Path) -> 
     name = folder_name(steps[-1])
     found = storage.fetch_folder(f"runs/{key}/{name}", to / name)
     if found != to / name:
-        _copy_local(found, to / name)
+        with output_folder(to / name) as folder:
+            shutil.copytree(found, folder, dirs_exist_ok=True)
     return steps[-1]
-
-
-def _copy_local(source: Path, target: Path) -> None:
-    scratch = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(scratch, ignore_errors=True)
-    shutil.copytree(source, scratch)
-    shutil.rmtree(target, ignore_errors=True)
-    scratch.replace(target)

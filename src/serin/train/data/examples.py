@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import threading
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+from serin.clients.workers import end_with_parent
 from serin.core.conversation import Conversation
 from serin.core.errors import ConfigError, FinalError
 from serin.core.params import TrainParams
@@ -126,7 +126,7 @@ _given: tuple[PreTrainedTokenizerBase, Collection[int]] | None = None
 def _start(tokenizer: PreTrainedTokenizerBase, stops: Collection[int]) -> None:
     global _given
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _given = tokenizer, stops
 
 
@@ -134,11 +134,3 @@ def _render_chunk(conversations: Sequence[Conversation]) -> list[Example]:
     assert _given is not None
     tokenizer, stops = _given
     return [example for c in conversations for example in render_examples(tokenizer, c, stops)]
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work forever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

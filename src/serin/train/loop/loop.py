@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 
@@ -11,7 +12,7 @@ from serin.core.errors import ConfigError, FinalError, PreemptedError, StorageEr
 from serin.core.params import RunParams, TrainParams
 from serin.lm.chat import Example
 from serin.lm.packing import Batch, Layout
-from serin.lm.score import response_likelihood
+from serin.lm.score import Likelihood, response_likelihood
 from serin.train.checkpoint.attempts import Attempt, write_attempt
 from serin.train.checkpoint.copies import Copies
 from serin.train.checkpoint.state import State
@@ -37,6 +38,8 @@ from serin.train.model.build import TrainableModel
 from serin.train.processes import Processes
 from serin.train.sharding import even_out, gather, gradient_norm, shorten_gradient
 from serin.train.watch.watcher import RunInfo, Watcher
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,8 @@ class Loop:
         self.start_step = 0
         self.history = History()
         self.saved_step: int | None = None
+        self.tried_step: int | None = None
+        """The last step that was to be saved; where that failed, ``saved_step`` is an earlier one."""
         self.finished = False
 
     def run(self, key: str) -> History:
@@ -120,7 +125,7 @@ class Loop:
                     self.validate()
                 if self.step == self.order.steps or stops_early(self.params.validation, self.history.validations):
                     break
-                if checkpoint_is_due(self.runs.checkpoints, self.step, self.saved_step):
+                if checkpoint_is_due(self.runs.checkpoints, self.step, self.tried_step):
                     self.save_or_go_on()
                 self.leave_if_asked()
                 self.take_step()
@@ -132,7 +137,7 @@ class Loop:
     def restore(self, state: State) -> None:
         """Go on from a checkpoint; it can be let go of after that."""
         self.step = self.start_step = state.step
-        self.saved_step = state.step
+        self.saved_step = self.tried_step = state.step
         self.history = state.history
         self.finished = state.finished
         self.model.restore(state.weights)
@@ -140,12 +145,13 @@ class Loop:
             self.optimizer.restore(state.moments, state.step)
 
     def take_step(self) -> None:
-        """One optimizer step. On any way out but the last line, weights and moments are as they were before it."""
+        """One optimizer step. On any way out before the update, weights and moments are as they were."""
         self.watcher.entered("training", self.step)
         self.speed.step_begins()
-        examples = [self.train[row] for row in self.order.rows(self.step)]
+        rows = self.order.rows(self.step)
+        examples = [self.train[row] for row in rows]
         trained_tokens = sum(example.trained_tokens for example in examples)
-        loss = self.processes.sum(self.gradient(trained_tokens))
+        loss = self.processes.sum(self.gradient(rows, trained_tokens))
         self.agree_on_micro_batch()
         self.processes.sum_gradients(self.weights)
         norm = gradient_norm(self.weights, self.processes)
@@ -163,33 +169,40 @@ class Loop:
         self.speed.step_ends(tokens)
         self.watcher.stepped(record, self.speed.read(self.step, self.attempt.micro_batch_size))
 
-    def gradient(self, trained_tokens: int) -> float:
-        """This process's share of the step's gradient; the micro-batch is halved as often as memory asks for it."""
-        step_rows = self.order.rows(self.step)
-        rows = share_of(step_rows, self.lengths, self.processes.rank, self.processes.count)
-        share = self.evened_out([self.train[row] for row in rows], len(step_rows))
+    def gradient(self, rows: Sequence[int], trained_tokens: int) -> float:
+        """This process's share of the gradient of the step that sees ``rows``."""
+        mine = share_of(rows, self.lengths, self.processes.rank, self.processes.count)
+        share = self.evened_out([self.train[row] for row in mine], len(rows))
         if not self.model.module.training:  # walking all modules of a large model takes milliseconds
             self.model.module.train()
-        while True:
+
+        def compute() -> float:
             seed_step(self.params.seed, self.step, self.processes.rank)
+            return compute_gradient(
+                self.model.module,
+                self.weights,
+                share,
+                trained_tokens,
+                self.attempt.micro_batch_size,
+                self.layout,
+                self.precision,
+                self.before_micro_batch,
+            )
+
+        return self.within_memory(compute)
+
+    def within_memory(self, work: Callable[[], T]) -> T:
+        """Do the work, and do it again with half the micro-batch as often as memory runs out in it."""
+        while True:
             try:
-                return compute_gradient(
-                    self.model.module,
-                    self.weights,
-                    share,
-                    trained_tokens,
-                    self.attempt.micro_batch_size,
-                    self.layout,
-                    self.precision,
-                    self.before_micro_batch,
-                )
+                return work()
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-            self.halve_micro_batch()
+            self.halve_micro_batch()  # here, and not above, what the error holds on to is free
 
     def before_micro_batch(self, batch: Batch) -> None:
-        """Leave in the middle of a step if asked to: several processes leave between steps."""
+        """Leave in the middle of a step if asked to (several processes do so between steps), and tell the noise of lengths."""
         if self.processes.count == 1:
             self.stopper.leave_if_requested()
         if self.model.noise is not None:
@@ -197,15 +210,8 @@ class Loop:
 
     def update(self, rate: float) -> None:
         """Apply the gradient; where memory runs out in it, go on with what is left of it."""
-        try:
-            self.optimizer.update(rate)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        else:
-            return
-        self.halve_micro_batch()
-        self.optimizer.finish()
+        self.optimizer.begin(rate)
+        self.within_memory(self.optimizer.finish)
 
     def evened_out(self, share: Sequence[Example], examples: int) -> Sequence[Example]:
         """This process's share; where the model is in parts, all shares are made equally long."""
@@ -253,21 +259,18 @@ class Loop:
         self.watcher.entered("evaluating", self.step)
         share = self.evened_out(self.validation[self.processes.rank :: self.processes.count], len(self.validation))
         self.model.module.eval()
-        while True:
-            try:
-                with torch.random.fork_rng(), self.precision():
-                    mine = response_likelihood(
-                        self.model.module,
-                        share,
-                        self.attempt.micro_batch_size,
-                        self.layout,
-                        lambda _: self.stopper.leave_if_requested() if self.processes.count == 1 else None,
-                    )
-                break
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-            self.halve_micro_batch()
+
+        def score() -> Likelihood:
+            with torch.random.fork_rng(), self.precision():
+                return response_likelihood(
+                    self.model.module,
+                    share,
+                    self.attempt.micro_batch_size,
+                    self.layout,
+                    lambda _: self.stopper.leave_if_requested() if self.processes.count == 1 else None,
+                )
+
+        mine = self.within_memory(score)
         tokens = round(self.processes.sum(mine.tokens))
         loss = self.processes.sum(mine.nll) / tokens
         record = ValidationRecord(self.step, self.order.epoch_after(self.step), loss, tokens)
@@ -286,10 +289,10 @@ class Loop:
 
     def save_or_go_on(self) -> None:
         """Save; where that fails, say so and go on training: the next one may succeed, and those before it are there."""
+        self.tried_step = self.step
         try:
             self.save(self.state())
         except (OSError, StorageError) as error:
-            self.saved_step = self.step
             self.watcher.noted(f"no checkpoint of step {self.step} ({error}); training goes on")
 
     def save(self, state: State) -> None:
@@ -333,7 +336,8 @@ class Loop:
         if self.params.validation.choose == "best" and best is not None and best.step != self.step:
             chosen = self.store.load_best(best.step) if self.processes.is_first else {}
             self.model.restore(self.processes.from_first(chosen))
-        state = replace(self.state(), moments={}, finished=True)
+        weights = gather(self.model.weights(), self.processes)
+        state = State(self.step, self.attempt.micro_batch_size, self.history, weights, moments={}, finished=True)
         if self.processes.is_first:
             try:
                 self.store.finish(state)

@@ -33,11 +33,11 @@ class Optimizer:
     def __init__(self, groups: Sequence[Group], weight_decay: float) -> None:
         self.groups = [group for group in groups if group.weights]
         self.updates = 0
-        self._left: list[int] = []
         self._adamw = [
             torch.optim.AdamW(list(g.weights.values()), weight_decay=weight_decay if g.decays else 0.0, fused=True)
             for g in self.groups
         ]
+        self._left: list[torch.optim.AdamW] = []
         for adamw in self._adamw:
             for weight in adamw.param_groups[0]["params"]:
                 adamw.state[weight] = {
@@ -47,20 +47,24 @@ class Optimizer:
 
     def update(self, rate: float) -> None:
         """One update of every group from the gradients that stand in the weights, which are dropped after it."""
-        for group, adamw in zip(self.groups, self._adamw, strict=True):
-            adamw.param_groups[0]["lr"] = rate * group.rate_ratio
-        self._left = list(range(len(self._adamw)))
+        self.begin(rate)
         self.finish()
 
+    def begin(self, rate: float) -> None:
+        """Get ready for an update, which ``finish`` makes."""
+        for group, adamw in zip(self.groups, self._adamw, strict=True):
+            adamw.param_groups[0]["lr"] = rate * group.rate_ratio
+        self._left = list(self._adamw)
+
     def finish(self) -> None:
-        """Go on with an update that ran out of memory."""
+        """Update the groups that have not been yet; call it again where memory ran out in it."""
         while self._left:
-            adamw = self._adamw[self._left[0]]
-            for state in adamw.state.values():
-                state["step"].fill_(self.updates)  # the kernel counts before it computes
-            adamw.step()
-            adamw.zero_grad(set_to_none=True)
-            self._left.pop(0)
+            try:
+                self._left[0].step()
+            except BaseException:
+                self._set_counts(self._left[0])  # the kernel counts before it computes
+                raise
+            self._left.pop(0).zero_grad(set_to_none=True)
         self.updates += 1
 
     def moments(self) -> dict[str, torch.Tensor]:
@@ -78,3 +82,9 @@ class Optimizer:
         for name, tensor in self.moments().items():
             fill(tensor, moments[name])
         self.updates = updates
+        for adamw in self._adamw:
+            self._set_counts(adamw)
+
+    def _set_counts(self, adamw: torch.optim.AdamW) -> None:
+        for state in adamw.state.values():
+            state["step"].fill_(self.updates)

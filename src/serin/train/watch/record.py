@@ -2,7 +2,6 @@
 
 import os
 import platform
-import resource
 import subprocess
 import time
 from collections.abc import Callable
@@ -103,7 +102,7 @@ def attempts_in(path: Path, run: str) -> list[dict[str, Any]]:
 
 def peak_memory_bytes() -> dict[str, int]:
     """The most that this process has held: of the machine's memory, and of the GPU's where it has one."""
-    peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+    peak = {"host": _peak_host_kib() * 1024}
     if torch.cuda.is_available():
         peak["gpu"] = torch.cuda.max_memory_allocated()
     return peak
@@ -150,3 +149,9 @@ def _version_of(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def _peak_host_kib() -> int:
+    """Of this process alone: what getrusage says is inherited from a larger parent (proc(5), VmHWM)."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0])
