@@ -1,5 +1,7 @@
 """Where a model computes and how: CUDA where there is one, the CPU otherwise."""
 
+import ctypes
+import os
 from typing import Literal
 
 import torch
@@ -10,6 +12,32 @@ from serin.core.errors import ConfigError
 from serin.lm.attention import BLOCKS
 
 Attention = Literal["auto", "sdpa", "eager", "flash_attention_2"]
+
+_CACHED_KERNELS = 64
+_M_MMAP_THRESHOLD = -3  # malloc.h
+_MAPPED_BYTES = 1 << 20
+_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+
+
+def bound_kernel_caches() -> None:
+    """Have oneDNN, and torch's layer over it, keep the kernels of the last few shapes only; call it before the first operation.
+
+    Packed rows have a length of their own at nearly every step, and by default a thousand kernels are kept for each: half a
+    gigabyte after sixty steps in bfloat16, and still growing. A number that the environment gives stays.
+    """
+    for name in _CACHES:
+        os.environ.setdefault(name, str(_CACHED_KERNELS))
+
+
+def give_memory_back() -> None:
+    """Have glibc map every block from a mebibyte on apart, so that what is freed is free; call it before anything is loaded.
+
+    Its heap otherwise keeps holes: recomputation took 1.6 times the memory of its tensors here. Pages that come and go cost time,
+    about a third of a step, so this is for where memory is what is short. Does nothing with another C library.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _MAPPED_BYTES)
 
 
 def default_device() -> torch.device:

@@ -16,6 +16,7 @@ from serin.core.digest import digest_of, digest_of_files
 from serin.core.errors import ConfigError, GateError, PreemptedError, StorageError
 from serin.core.manifest import MANIFEST, Manifest
 from serin.core.params import CheckpointParams, Params, TrainParams
+from serin.lm.device import bound_kernel_caches, give_memory_back
 from serin.lm.load import load_stops, load_tokenizer
 from serin.lm.packing import find_layout
 from serin.train.checkpoint.attempts import (
@@ -102,6 +103,9 @@ def run(
         PreemptedError: asked to stop; a new checkpoint is saved.
         FinalError: asked to stop before anything new was saved, or another process trains this run.
     """
+    bound_kernel_caches()
+    if params.train.gradient_checkpointing and not torch.cuda.is_available():
+        give_memory_back()
     prepared = read_manifest(inputs.dataset, "dataset", verify=True)
     refuse_below_quality(inputs.dataset, prepared)
     digests = {

@@ -84,7 +84,8 @@ class TrainParams(Section):
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
     """Implementation of attention; ``auto``: FlashAttention on a GPU where it is installed, SDPA otherwise."""
     gradient_checkpointing: bool = False
-    """Compute activations again in the backward pass: a third slower, and much less memory for long examples."""
+    """Compute activations again in the backward pass: a third slower, and much less memory for long examples. On a CPU, freed
+    memory is then given back at once too, which is slower again by as much."""
     max_loss_ratio: float = Field(default=8.0, gt=1)
     """The loss has exploded where the mean of five steps is above this many times the median of the fifty before, or the first
     loss if that is less, or one nat if that is more; training then stops."""
