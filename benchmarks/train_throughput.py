@@ -1,12 +1,13 @@
 """Training: Serin against TRL's SFTTrainer and LLaMA-Factory, on short question-answer data.
 
-python benchmarks/train_throughput.py [--rounds 5] [--steps 93] [--large-steps 20] [--only SUBSTRING ...] [--no-large]
+python benchmarks/train_throughput.py [--rounds 5] [--steps 93] [--large-rounds 3] [--large-steps 20] [--no-large]
+                                      [--only SUBSTRING ...]
 
 Every run gets the example's train split, QLoRA in NF4 with double quantisation, rank 32 on all linear layers, the same rate, its
-schedule, the same number of steps with the same tokens on average, and a seed a round. Serin runs as ``serin train``. The
-peers run in environments of their own, as their defaults are and, for TRL, in its faster settings too, with adapters in float32
-as Serin's; what differs else is said in ``peers/train_*.py``. Two base models: the example's, and a larger one with random
-weights, for speed alone.
+schedule, the same number of steps with the same tokens on average, and a seed a round. Serin runs as ``serin train``, and the
+peers as their defaults are and, for TRL, in its faster settings too, each tool in an environment of its own, with adapters in
+float32 as Serin's; what differs else is said in ``peers/train_*.py``. Two base models: the example's, and a larger one with
+random weights, for speed alone.
 
 Rounds are interleaved, and each run is a process of its own. Seconds are those from the end of one step to the end of the next,
 the first five left out. Tokens are those that are no padding. Ratios are geometric means over the rounds, with 95 % bootstrap
@@ -31,7 +32,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
-from environment import peers_python
+from environment import peers_python, serin_python
 from machine import describe
 
 HERE = Path(__file__).parent
@@ -50,7 +51,6 @@ BEST_OF_TRL: tuple[Run, ...] = tuple(
     ("trl", f"{layout}, {dtype}") for layout in ("padding-free", "packing") for dtype in ("fp32", "bf16")
 )
 DEFAULTS: tuple[Run, ...] = (("trl", "defaults"), ("llama-factory", "defaults"))
-PADDED: tuple[Run, ...] = (("trl", "padded, fp32"), ("trl", "padded, bf16"))
 # Looked at for leaks only, since a setting that leaks is no match.
 PROBED: tuple[Run, ...] = (
     ("trl", "packing, wrapped"),
@@ -184,7 +184,7 @@ def train(bench: Bench, run: Run, seed: int, steps: int, out: Path, checkpoints:
         paths = {"params": out / "params.yaml", "base": bench.folder / "base", "dataset": bench.folder / "dataset"}
         paths["out"] = out / "adapter"
         job: dict[str, Any] = {"arguments": [part for name, path in paths.items() for part in (f"--{name}", str(path))]}
-        command = [sys.executable, str(Path(__file__).resolve()), "--job"]
+        command = [str(serin_python("train")), str(Path(__file__).resolve()), "--job"]
     else:
         job = {
             **bench.data,
@@ -375,6 +375,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=93, help="of the example's base; one pass over the data")
     parser.add_argument("--large-steps", type=int, default=20)
+    parser.add_argument("--large-rounds", type=int, default=3)
     parser.add_argument("--no-large", action="store_true", help="leave the larger model out")
     parser.add_argument(
         "--only", nargs="*", default=[""], help="settings whose names hold one of these; nothing is kept"
@@ -402,13 +403,13 @@ def main() -> None:
     with TemporaryDirectory(prefix="train-throughput-") as scratch:
         folder = Path(scratch)
         bench = lay_out_bench(EXAMPLE_BASE, given.steps, folder / "example")
-        benches = [(bench, wanted(*OURS, *BEST_OF_TRL, *PADDED, *DEFAULTS))]
+        benches = [(bench, given.rounds)]
         if not given.no_large:
             large = lay_out_bench(write_large_base(folder / "large-base"), given.large_steps, folder / "large")
-            benches.append((large, wanted(*OURS, *BEST_OF_TRL, *DEFAULTS)))
-        for each, runs in benches:
-            found = compare(each, runs, given.rounds)
-            lines += ["", *table(each, found, given.rounds)]
+            benches.append((large, given.large_rounds))
+        for each, rounds in benches:
+            found = compare(each, wanted(*OURS, *BEST_OF_TRL, *DEFAULTS), rounds)
+            lines += ["", *table(each, found, rounds)]
             kept[each.base.name] = {" ".join(run): [asdict(m) for m in rows] for run, rows in found.items()}
         lines += ["", *(probe(bench) if given.only == [""] else []), *map(checkpoints, (b for b, _ in benches))]
     text = "\n".join(lines) + "\n"
