@@ -23,9 +23,14 @@ from transformers import (
 
 from serin.core.params import TrainParams
 from serin.lm.chat import IGNORED, Example
-from serin.lm.load import load_model, load_tokenizer
+from serin.lm.load import load_model, load_tokenizer, read_config
 from serin.lm.packing import find_layout, lay_out, target_logits, target_nll
+from serin.train.loop.step import precision_of
 from serin.train.model.build import TrainableModel, build
+from serin.train.plan.devices import Device
+from serin.train.plan.memory import Estimator
+from serin.train.plan.meter import MemoryMeter
+from serin.train.plan.rehearsal import scales_of
 
 SIZES = {
     "hidden_size": 64,
@@ -50,6 +55,12 @@ CONFIGS: dict[str, Callable[..., PretrainedConfig]] = {
         **SIZES, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=64, decoder_sparse_step=1, **ids
     ),
 }
+PLANNED = [
+    *({"method": method} for method in ("qlora", "lora", "full")),
+    {"method": "qlora", "lora": {"r": 4, "dora": True}},
+    {"method": "lora", "dtype": "bfloat16", "lora": {"r": 8, "dropout": 0.1}},
+    {"method": "qlora", "gradient_checkpointing": True},
+]
 EXAMPLES = [
     Example(f"r{i}", tuple(range(5 + i, 5 + i + n)), (*[IGNORED] * 3, *range(8 + i, 5 + i + n)))
     for i, n in enumerate((30, 9, 40))
@@ -175,3 +186,28 @@ def test_gradient_checkpointing_gives_the_same_gradients(base: Path) -> None:
         found.append({name: weight.grad for name, weight in model.trained.items()})
     for name, gradient in found[0].items():
         torch.testing.assert_close(found[1][name], gradient, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("train", PLANNED, ids=str)
+def test_a_plan_counts_and_weighs_what_is_then_built(base: Path, train: dict[str, object]) -> None:
+    """Parameters exactly; and bytes of the rehearsal against those of the same pass over the model itself."""
+    params = TrainParams.model_validate({"lora": {"r": 4, "alpha": 8}, **train})
+    estimator = Estimator(read_config(base), params, Device("CPU", 1 << 40))
+    model = made(base, **train)
+    assert estimator.counts == model.counts
+    meter = MemoryMeter(estimator.vocabulary, is_cuda=False)
+    model.module.train()
+    weights = list(model.module.parameters())
+    with meter:
+        meter.count([*weights, *scales_of(weights), *model.module.buffers()], "weights")
+        hooks = meter.watch_gradients(list(model.trained.values()))
+        with precision_of(model.dtype, torch.device("cpu"))():
+            nll = target_nll(model.module, lay_out(EXAMPLES, "packed"))
+        nll.backward()
+    for hook in hooks:
+        hook.remove()
+    found = estimator.rehearse([(len(e.input_ids), e.trained_tokens) for e in EXAMPLES])
+    passing = [sum(parts[part] for part in ("activations", "logits")) for parts in (found.parts, meter.peak)]
+    assert passing[0] == pytest.approx(passing[1], rel=0.1)
+    held = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in (*weights, *scales_of(weights))}
+    assert found.parts["weights"] + found.parts["adapter"] == pytest.approx(sum(held.values()), rel=0.02)

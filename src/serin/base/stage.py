@@ -62,6 +62,34 @@ def load(out: Path) -> Base:
     return Base(folder, str(record["digest"]))
 
 
+def find_config(params: BaseParams, out: Path) -> Path:
+    """The folder of the base model, or the part of it that is at hand: ``config.json`` at least. Nothing is downloaded.
+
+    Raises:
+        ConfigError: none on this disk.
+    """
+    if (out / BASE_FILE).is_file():
+        return Path(read_json(out / BASE_FILE)["folder"])
+    folder = Path(params.model)
+    if params.rebuild:
+        raise ConfigError(f"{out / BASE_FILE} is not there, and base.rebuild makes the model: run 'serin base' first")
+    if (folder / "config.json").is_file():
+        return folder
+    from huggingface_hub import try_to_load_from_cache
+
+    is_hub_id = not params.model.startswith((".", "/")) and params.model.count("/") == 1
+    found = try_to_load_from_cache(params.model, "config.json", revision=params.revision) if is_hub_id else None
+    if not isinstance(found, str):
+        fetch = (
+            f"hf download {params.model} --revision {params.revision} config.json tokenizer.json tokenizer_config.json"
+        )
+        raise ConfigError(
+            f"base.model = {params.model!r}: no config.json on this disk; "
+            + (f"fetch it alone with '{fetch}'" if is_hub_id else "name a folder in Hugging Face format, or a hub id")
+        )
+    return Path(found).parent
+
+
 def check_model_folder(folder: Path) -> None:
     """Refuse what no later stage could use: no config, no weights, no tokenizer, no chat template."""
     check_model_files(folder, ("config.json", "tokenizer.json"))

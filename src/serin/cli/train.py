@@ -6,6 +6,7 @@ import click
 
 from serin.cli.options import load_params, params_option
 from serin.cli.progress import progress_bar
+from serin.core.errors import UsageError
 
 
 @click.command("train")
@@ -19,9 +20,31 @@ from serin.cli.progress import progress_bar
     is_flag=True,
     help="The last attempt was killed for want of memory: take half as many examples at once.",
 )
-def command(params_path: Path, base_out: Path, dataset: Path, out: Path, fresh: bool, killed_for_memory: bool) -> None:
+@click.option("--plan", is_flag=True, help="Say what the run will take, and end: no weight is read.")
+@click.option("--gpu", help="With --plan: the GPU to plan for, such as L4 or A100-80, instead of this machine.")
+@click.option("--calibrate", type=click.IntRange(5), help="With --plan: time so many steps of the run first.")
+@click.option("--json", "as_json", is_flag=True, help="With --plan: print it as JSON.")
+def command(
+    params_path: Path,
+    base_out: Path,
+    dataset: Path,
+    out: Path,
+    fresh: bool,
+    killed_for_memory: bool,
+    plan: bool,
+    gpu: str | None,
+    calibrate: int | None,
+    as_json: bool,
+) -> None:
     """Fine-tune the base model; run it again after a kill and it goes on from its newest checkpoint."""
+    if not plan and (gpu or calibrate or as_json):
+        raise UsageError("--gpu, --calibrate and --json belong to --plan: add it, or leave them out")
     params = load_params(params_path)
+    if plan:
+        from serin.cli.plan import show_plan
+
+        show_plan(params, base_out, dataset, gpu, calibrate, as_json)
+        return
 
     from serin.base import stage as base_stage
     from serin.train import stage

@@ -77,6 +77,11 @@ def block_attention(
         return torch.cat(blocks, dim=2).transpose(1, 2).contiguous().to(dtype), None
 
 
+def remember_blocks(position_ids: torch.Tensor, bounds: list[int]) -> None:
+    """Say where the blocks of a packed row begin, and its end, for positions that cannot be read."""
+    _starts[position_ids] = bounds
+
+
 def _bounds(position_ids: torch.Tensor) -> list[int]:
     """Where blocks begin, and the end; found once a batch, since a GPU has to be waited for."""
     if position_ids not in _starts:
