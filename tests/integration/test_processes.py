@@ -1,11 +1,13 @@
 """Two processes by torchrun (gloo, on the CPU) learn what one does, and neither waits for ever for the other."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from safetensors.torch import load_file
 
 from serin.clients.files import read_json
 
+from . import struck
 from .attempts import Attempts, Blow
 from .test_memory import CALM, alike
 from .training import RUNS, Project
@@ -23,9 +26,11 @@ SLOW = {**CALM, "learning_rate": 0.005}
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
 
 
-def start(project: Project) -> "subprocess.Popen[str]":
+def start(project: Project, blow: Blow | None = None) -> "subprocess.Popen[str]":
+    """Two processes; ``blow`` falls in the second one."""
+    serin = ["-m", "serin"] if blow is None else [struck.__file__, json.dumps(asdict(blow))]
     command = [
-        *(*TORCHRUN, "--rdzv-endpoint", "127.0.0.1:0", "-m", "serin"),
+        *(*TORCHRUN, "--rdzv-endpoint", "127.0.0.1:0", *serin),
         *("train", "--base", "base", "--dataset", str(project.dataset), "--out", "adapter"),
     ]
     environment = {**os.environ, "SERIN_RUNS": str(project.folder / "runs"), "OMP_NUM_THREADS": "1"}
@@ -74,6 +79,22 @@ def test_a_model_in_parts_learns_what_a_whole_one_does(
     if method == "full":
         configs = [read_json(p.folder / "adapter" / "config.json") for p in (parts, alone)]
         assert configs[0] == configs[1]
+
+
+def test_a_model_in_parts_goes_on_with_fewer_examples_after_memory_ran_out(
+    base: Path, tiny_dataset: Path, attempts: Attempts, tmp_path: Path, alone: Project
+) -> None:
+    """In one of the two processes; a step sees as many examples as before."""
+    parts = Project(tmp_path / "parts", base, tiny_dataset, attempts, train=SLOW, runs={**RUNS, "sharded": True})
+    with start(parts, Blow("serin.train.loop.step:target_nll", 12, None)) as both:
+        _, said = both.communicate(timeout=180)
+    assert both.returncode != 0
+    assert "run the command again; it goes on from the newest checkpoint, with 2 instead of 4 examples at once" in said
+    with start(parts) as both:
+        _, said = both.communicate(timeout=180)
+    assert both.returncode == 0, said
+    assert "going on from step 8 of 14" in said
+    alike(parts.result()[2], alone.result()[2])
 
 
 def test_both_stop_where_one_is_told_to_and_one_alone_can_go_on(project: Project) -> None:

@@ -102,6 +102,7 @@ def run(
         InputError: the dataset is missing or damaged.
         PreemptedError: asked to stop; a new checkpoint is saved.
         FinalError: asked to stop before anything new was saved, or another process trains this run.
+        RetryableError: memory ran out in a model that is in parts; the next start takes fewer examples at once.
     """
     bound_kernel_caches()
     if params.train.gradient_checkpointing and not torch.cuda.is_available():

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from serin.core.errors import ConfigError, FinalError, PreemptedError, StorageError
+from serin.core.errors import ConfigError, FinalError, PreemptedError, RetryableError, StorageError
 from serin.core.params import RunParams, TrainParams
 from serin.lm.chat import Example
 from serin.lm.packing import Batch, Layout
@@ -218,14 +218,22 @@ class Loop:
         return even_out(share, examples, self.processes) if self.sharded else share
 
     def halve_micro_batch(self) -> None:
-        """Take fewer examples at once from now on; recorded before the step is tried again, for the case of a kill."""
+        """Take fewer examples at once from now on; recorded before the step is tried again, for the case of a kill.
+
+        Raises:
+            RetryableError: the model is in parts, so that the others wait for this process in the middle of a step: the next
+                start goes on with the smaller micro-batch.
+        """
+        size = halved(self.attempt.micro_batch_size)
         if self.sharded:
-            raise ConfigError(
-                f"memory ran out in step {self.step + 1}, and with runs.sharded a process cannot try again alone: lower "
-                "train.micro_batch_size; the steps up to the newest checkpoint are not lost, but belong to the old params"
+            write_attempt(self.store.folder, replace(self.attempt, micro_batch_size=size))
+            raise RetryableError(
+                f"memory ran out in step {self.step + 1}, and with runs.sharded a process cannot try again alone: run the "
+                f"command again; it goes on from the newest checkpoint, with {size} instead of "
+                f"{self.attempt.micro_batch_size} examples at once"
             )
         free_memory()
-        self.take_micro_batch(halved(self.attempt.micro_batch_size))
+        self.take_micro_batch(size)
 
     def agree_on_micro_batch(self) -> None:
         """Several processes take as many examples as the one that had to halve: it alone would keep the others waiting."""
