@@ -80,9 +80,8 @@ def find_config(params: BaseParams, out: Path) -> Path:
     is_hub_id = not params.model.startswith((".", "/")) and params.model.count("/") == 1
     found = try_to_load_from_cache(params.model, "config.json", revision=params.revision) if is_hub_id else None
     if not isinstance(found, str):
-        fetch = (
-            f"hf download {params.model} --revision {params.revision} config.json tokenizer.json tokenizer_config.json"
-        )
+        pinned = f" --revision {params.revision}" if params.revision else ""
+        fetch = f"hf download {params.model}{pinned} config.json tokenizer.json tokenizer_config.json"
         raise ConfigError(
             f"base.model = {params.model!r}: no config.json on this disk; "
             + (f"fetch it alone with '{fetch}'" if is_hub_id else "name a folder in Hugging Face format, or a hub id")
