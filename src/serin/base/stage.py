@@ -77,7 +77,7 @@ def find_config(params: BaseParams, out: Path) -> Path:
         return folder
     from huggingface_hub import try_to_load_from_cache
 
-    is_hub_id = not params.model.startswith((".", "/")) and params.model.count("/") == 1
+    is_hub_id = _is_hub_id(params.model)
     found = try_to_load_from_cache(params.model, "config.json", revision=params.revision) if is_hub_id else None
     if not isinstance(found, str):
         pinned = f" --revision {params.revision}" if params.revision else ""
@@ -114,7 +114,7 @@ def _given(params: BaseParams) -> Path:
                 f"base.revision = {params.revision!r}: only a hub id has a revision; {folder} is a folder"
             )
         return folder
-    if params.model.startswith((".", "/")) or params.model.count("/") != 1:
+    if not _is_hub_id(params.model):
         raise ConfigError(f"base.model = {params.model!r}: no such folder, and not a hub id (owner/name)")
     if params.revision is None:
         raise ConfigError(
@@ -133,6 +133,11 @@ def _given(params: BaseParams) -> Path:
             f"base.model = {params.model!r}: the hub did not give it ({error}); check the id, HF_TOKEN and the network, or "
             "name a local folder"
         ) from error
+
+
+def _is_hub_id(model: str) -> bool:
+    """Whether it is written ``owner/name``, and not as a path."""
+    return not model.startswith((".", "/")) and model.count("/") == 1
 
 
 def _rebuilt(params: BaseParams, scratch: Path, progress: Callable[[int, int, float], None]) -> Path:

@@ -13,7 +13,7 @@ from serin.train import stage
 from serin.train.plan.calibrate import calibrate
 from serin.train.plan.devices import gpu_named, this_machine
 from serin.train.plan.hours import Pace
-from serin.train.plan.plan import Plan, plan_run
+from serin.train.plan.plan import Plan, calibrated, plan_run
 from serin.train.watch.console import Console
 
 _MIB = 1 << 20
@@ -34,7 +34,7 @@ def show_plan(params: Params, base_out: Path, dataset: Path, gpu: str | None, st
     plan = plan_run(params, base, dataset, device)
     if steps is not None:
         steps = min(steps, plan.steps or steps)
-        plan = plan_run(params, base, dataset, device, _calibrate(params, base_out, dataset, steps))
+        plan = calibrated(plan, params, _calibrate(params, base_out, dataset, steps))
     click.echo(json.dumps(plan.as_dict(), indent=2) if as_json else render(plan))
 
 

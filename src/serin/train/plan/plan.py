@@ -1,7 +1,8 @@
 """``serin train --plan``: what a run will take, said before any weight is read."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ class Plan:
         }
 
 
-def plan_run(params: Params, base: Path, dataset: Path, device: Device, pace: Pace | None = None) -> Plan:
+def plan_run(params: Params, base: Path, dataset: Path, device: Device) -> Plan:
     """Plan the run that ``serin train`` would make.
 
     Args:
@@ -81,7 +82,6 @@ def plan_run(params: Params, base: Path, dataset: Path, device: Device, pace: Pa
         base: a folder with at least ``config.json``.
         dataset: the folder that prepare wrote, or what is there of it: see ``workload_of``.
         device: what it is to run on.
-        pace: of a calibration.
 
     Raises:
         ConfigError: what training would refuse, as far as it can be seen without weights.
@@ -109,10 +109,19 @@ def plan_run(params: Params, base: Path, dataset: Path, device: Device, pace: Pa
         sum(length for length, _ in heaviest),
         estimate.memory,
         fits(estimate.memory, device),
-        suggest_micro_batch(estimator, work, device),
-        hours_of(params, device, estimate, work, pace, tokens, steps, validations or 0),
+        suggest_micro_batch(estimator, work, device, {size: estimate}),
+        hours_of(params, device, estimate, work, tokens, steps, validations or 0),
         work.notes,
     )
+
+
+def calibrated(plan: Plan, params: Params, pace: Pace) -> Plan:
+    """The plan with the time that measured steps tell."""
+    if plan.tokens is None or plan.steps is None:
+        return plan
+    every = params.runs.checkpoints.every_steps
+    checkpoints = (plan.steps - 1) // every if every else 0
+    return replace(plan, hours=hours_from_pace(pace, plan.tokens, plan.steps, plan.validations or 0, checkpoints))
 
 
 def tokens_of(order: Order, work: Workload) -> int:
@@ -127,12 +136,17 @@ def fits(memory: Memory, device: Device) -> bool:
     return memory.total_bytes <= device.usable_bytes
 
 
-def suggest_micro_batch(estimator: Estimator, work: Workload, device: Device) -> int | None:
-    """The largest of ``batch_size`` and its halves that fits: a step then takes the fewest passes."""
+def suggest_micro_batch(
+    estimator: Estimator, work: Workload, device: Device, estimated: Mapping[int, Estimate]
+) -> int | None:
+    """The largest of ``batch_size`` and its halves that fits: a step then takes the fewest passes.
+
+    ``estimated``: what is known by micro-batch size already.
+    """
     size = estimator.params.batch_size
     while True:
-        heaviest = work.heaviest(estimator.params, size)
-        if fits(estimator.estimate(heaviest).memory, device):
+        estimate = estimated.get(size) or estimator.estimate(work.heaviest(estimator.params, size))
+        if fits(estimate.memory, device):
             return size
         if size == 1:
             return None
@@ -144,18 +158,12 @@ def hours_of(
     device: Device,
     estimate: Estimate,
     work: Workload,
-    pace: Pace | None,
     tokens: int | None,
     steps: int | None,
     validations: int,
 ) -> Hours | None:
-    """From the calibration, else from the table; None where neither says anything."""
-    if tokens is None or steps is None:
-        return None
-    if pace is not None:
-        every = params.runs.checkpoints.every_steps
-        return hours_from_pace(pace, tokens, steps, validations, (steps - 1) // every if every else 0)
-    if device.tflops is None:
+    """From the table; None where that says nothing."""
+    if tokens is None or steps is None or device.tflops is None:
         return None
     size = min(params.train.micro_batch_size, params.train.batch_size)
     micro_batches = steps * math.ceil(params.train.batch_size / size)
