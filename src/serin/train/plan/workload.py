@@ -94,7 +94,7 @@ def _rendered(dataset: Path, base: Path, params: TrainParams, validation_records
     conversations = read_split(dataset, "train")
     tokenizer = load_tokenizer(base)
     stops = load_stops(base, tokenizer)
-    apart = -(-len(conversations) // _RENDERED_CONVERSATIONS)
+    apart = max(1, -(-len(conversations) // _RENDERED_CONVERSATIONS))
     found = render_split(tokenizer, stops, conversations[::apart], params, "train")
     notes = [f"{found.dropped} examples are longer than train.max_tokens and dropped"] if found.dropped else []
     examples = len(found.examples)

@@ -88,6 +88,11 @@ def test_the_data_itself_gives_what_training_renders(tmp_path: Path, tiny_base: 
     assert work.notes == ()
 
 
+def test_an_empty_split_is_refused_as_training_does(tmp_path: Path, tiny_base: Path) -> None:
+    with pytest.raises(ConfigError, match="the train split is empty"):
+        workload_of(conversations(tmp_path, []), tiny_base, TrainParams())
+
+
 def test_of_much_data_a_part_is_rendered_and_all_of_it_counted(
     tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
