@@ -12,6 +12,10 @@ class StorageParams(Section):
     """A folder, or ``s3://bucket/prefix``. The DVC remote is ``<url>/dvc``, models are ``<url>/models``."""
     endpoint_url: str | None = Field(default=None, pattern=r"^https?://")
     """Address of an S3 server other than AWS. Credentials come from the environment, never from here."""
+    connections: int = Field(default=8, ge=1, le=64)
+    """How many requests to S3 one transfer makes side by side; each holds up to 8 MiB in memory."""
+    timeout_s: float = Field(default=30.0, ge=1, le=600)
+    """How long an S3 server may send nothing before a request is tried again."""
 
 
 class RebuildParams(Section):
