@@ -21,8 +21,11 @@ from transformers import (
     Qwen3MoeConfig,
 )
 
+from serin.core.conversation import Conversation, Message
 from serin.core.params import TrainParams
-from serin.lm.chat import IGNORED, Example
+from serin.lm.chat import IGNORED, Example, render_prompt, stop_token_ids
+from serin.lm.decode import decode_greedily, decodes
+from serin.lm.generate import answer_all
 from serin.lm.load import load_model, load_tokenizer, read_config
 from serin.lm.packing import find_layout, lay_out, target_logits, target_nll
 from serin.train.loop.step import precision_of
@@ -211,3 +214,27 @@ def test_a_plan_counts_and_weighs_what_is_then_built(base: Path, train: dict[str
     assert passing[0] == pytest.approx(passing[1], rel=0.1)
     held = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in (*weights, *scales_of(weights))}
     assert found.parts["weights"] + found.parts["adapter"] == pytest.approx(sum(held.values()), rel=0.02)
+
+
+def test_answers_are_those_of_transformers_own_loop(base: Path) -> None:
+    """With rows that come and go at different times, and with caches that only transformers' own loop knows."""
+    model, tokenizer = load_model(base), load_tokenizer(base)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim > 1:
+                weight.normal_(0, 0.2)
+    asked = [Conversation((Message("user", f"{'why ' * (n % 5)}{n}?"),), {"id": str(n)}) for n in range(9)]
+    prompts = [render_prompt(tokenizer, question.prompt) for question in asked]
+    alone = [
+        model.generate(torch.tensor([prompt]), max_new_tokens=10, do_sample=False)[0, len(prompt) :].tolist()
+        for prompt in prompts
+    ]
+    found = answer_all(model, tokenizer, asked, 10, 4)
+    stops = stop_token_ids(tokenizer, model.generation_config)
+    for answer, tokens in zip(found, alone, strict=True):
+        said = tokens[: next((i for i, token in enumerate(tokens) if token in stops), None)]
+        assert answer.text == tokenizer.decode(said, skip_special_tokens=True).strip()
+        assert answer.tokens == len(said)
+    if decodes(model):
+        assert dict(decode_greedily(model, prompts, stops, 10, 4)) == dict(enumerate(alone))

@@ -53,7 +53,7 @@ def load_stops(folder: Path, tokenizer: PreTrainedTokenizerBase) -> frozenset[in
     try:
         generation = GenerationConfig.from_pretrained(str(folder), local_files_only=True)
     except OSError:
-        generation = GenerationConfig.from_model_config(read_config(folder))
+        generation = GenerationConfig.from_model_config(AutoConfig.from_pretrained(str(folder), local_files_only=True))
     return stop_token_ids(tokenizer, generation)
 
 
@@ -74,7 +74,7 @@ def load_for_training(
 ) -> PreTrainedModel:
     """Load a model to be trained on ``device`` (None: the default one); with ``nf4`` its linear layers in 4 bits.
 
-    NF4 with double quantisation is that of Dettmers et al. 2023, arXiv 2305.14314. On a CPU with avx512_bf16, bitsandbytes
+    On a CPU with avx512_bf16, bitsandbytes
     repacks 4-bit weights at the first forward in eval mode; the next training forward then takes a kernel without autograd, and
     gradients are silently wrong. That repacking is turned off here.
 
@@ -84,17 +84,11 @@ def load_for_training(
     """
     device = device or default_device()
     config = read_config(folder)
-    quantisation = BitsAndBytesConfig(  # type: ignore[no-untyped-call]  # untyped in transformers
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=dtype,
-    )
     implementation = attention_for(attention, config, default_device())
     model = _load_whole(
         folder,
         dtype=dtype,
-        quantization_config=quantisation if nf4 else None,
+        quantization_config=nf4_config(dtype) if nf4 else None,
         device_map={"": device},
         attn_implementation="sdpa" if implementation == BLOCKS else implementation,
     )
@@ -105,6 +99,16 @@ def load_for_training(
             f"{folder}: nothing of it can be quantised, for it has no linear layers; set train.method: lora"
         )
     return model
+
+
+def nf4_config(dtype: torch.dtype) -> BitsAndBytesConfig:
+    """NF4 with double quantisation (Dettmers et al. 2023, arXiv 2305.14314, §3), computing in ``dtype``."""
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]  # untyped in transformers
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
 
 
 def _load_whole(folder: Path, **how: Any) -> PreTrainedModel:

@@ -80,6 +80,11 @@ def target_nll(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
     return cross_entropy(target_logits(model, batch), batch.targets, reduction="sum")
 
 
+def target_nlls(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    """Negative log-likelihood of each target in nats, float32; the targets of an example stand together, in its order."""
+    return cross_entropy(target_logits(model, batch), batch.targets, reduction="none")
+
+
 @torch.no_grad()
 def find_layout(model: torch.nn.Module) -> Layout:
     """``packed`` where changing every token of one example leaves the logits of the next as they were, else ``padded``.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from serin.lm.chat import Example
-from serin.lm.packing import Layout, find_layout, lay_out, target_nll
+from serin.lm.chat import IGNORED, Example
+from serin.lm.packing import Layout, find_layout, lay_out, target_nll, target_nlls
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +46,19 @@ def response_likelihood(
         tokens += batch.targets.numel()
         on_batch(min(start + batch_size, len(ordered)))
     return Likelihood(nll, tokens)
+
+
+@torch.no_grad()
+def likelihood_of_each(model: torch.nn.Module, examples: Sequence[Example], batch_size: int = 16) -> list[Likelihood]:
+    """The likelihood of each example's labelled tokens, in the order of the examples."""
+    device = next(model.parameters()).device
+    layout = find_layout(model)
+    order = sorted(range(len(examples)), key=lambda i: len(examples[i].input_ids))
+    found: dict[int, Likelihood] = {}
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        nlls = target_nlls(model, lay_out([examples[i] for i in rows], layout).to(device))
+        counts = [sum(label != IGNORED for label in examples[i].labels[1:]) for i in rows]
+        for i, part in zip(rows, torch.split(nlls, counts), strict=True):
+            found[i] = Likelihood(float(part.sum()), len(part))
+    return [found[i] for i in range(len(examples))]
