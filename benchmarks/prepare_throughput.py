@@ -40,7 +40,7 @@ from serin.prepare.raw.read import RawRecord, decoded
 from serin.prepare.record.examine import Chunk, Examiner
 from serin.prepare.record.minhash import MinHasher, bands_for
 from serin.prepare.record.personal_data import PersonalDataFinder
-from serin.prepare.record.sensitive import WordLists
+from serin.prepare.record.sensitive import load_lists
 from serin.prepare.record.shingles import normalised
 from serin.prepare.record.turns import clean_turns
 
@@ -176,7 +176,7 @@ def steps_of(records: Path, base: Path) -> dict[str, float]:
     cleaned = timed("clean", lambda: [clean_turns(record.turns, params.markup) for record in parsed])
     conversations = [Conversation(found[0], {"id": ""}) for found in cleaned if not isinstance(found, str)]
     texts = [conversation.whole_text for conversation in conversations]
-    finder, words = PersonalDataFinder(params.personal_data), WordLists.load(params.sensitive_words)
+    finder, words = PersonalDataFinder(params.personal_data), load_lists(params.sensitive_words)
     timed("personal data", lambda: [finder.find(text) for text in texts])
     timed("sensitive words", lambda: [words.find(text) for text in texts])
     asked = timed("normalise", lambda: [normalised(conversation.user_text) for conversation in conversations])

@@ -21,7 +21,7 @@ from serin.prepare.record.clean import clean_text
 from serin.prepare.record.language import UNDETERMINED, LanguageDetector
 from serin.prepare.record.minhash import MinHasher, Sketches
 from serin.prepare.record.personal_data import PersonalDataFinder
-from serin.prepare.record.sensitive import WordLists
+from serin.prepare.record.sensitive import load_lists
 from serin.prepare.record.shingles import normalised, numbers_in
 from serin.prepare.record.tokens import TokenCounter
 from serin.prepare.record.turns import clean_turns
@@ -119,7 +119,7 @@ class Examiner:
         self._personal_data = PersonalDataFinder(params.personal_data)
         self._to_show = PersonalDataFinder(params.personal_data, also_redact=("drop",))
         self._given_splits = {source.split for source in params.sources}
-        self._words = WordLists.load(params.sensitive_words)
+        self._words = load_lists(params.sensitive_words)
         self._hasher = MinHasher(params.near_duplicates.threshold, params.near_duplicates.permutations)
 
     @property

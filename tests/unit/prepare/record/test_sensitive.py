@@ -1,4 +1,4 @@
-"""Word lists find words and nothing within words; a model may only take back what they found."""
+"""Lists find what is blatant and nothing sober; a model may only take back what they found."""
 
 import json
 from pathlib import Path
@@ -10,12 +10,13 @@ from serin.clients.endpoint import Endpoint
 from serin.core.conversation import Conversation, Message
 from serin.core.errors import ConfigError
 from serin.core.params import EndpointParams, SensitiveWordParams
-from serin.prepare.record.sensitive import WordLists, confirm, requests_to_confirm
+from serin.core.words import WordLists
+from serin.prepare.record.sensitive import confirm, load_lists, requests_to_confirm
 
 
 @pytest.fixture(scope="module")
 def shipped() -> WordLists:
-    return WordLists.load(SensitiveWordParams())
+    return load_lists(SensitiveWordParams())
 
 
 @pytest.mark.parametrize(
@@ -65,83 +66,14 @@ def test_the_example_is_clean(shipped: WordLists) -> None:
     assert [path.name for path in sorted(raw.iterdir()) if shipped.find(path.read_text(encoding="utf-8"))] == []
 
 
-@pytest.mark.parametrize("code", ["en", "zh"])
-def test_each_shipped_word_is_found_by_itself_and_stands_there_once(code: str) -> None:
-    text = Path(f"src/serin/prepare/record/words/{code}.txt").read_text(encoding="utf-8")
-    words = [line for line in text.splitlines() if line and not line.startswith("#")]
-    assert text.startswith("#"), "it says what it is"
-    assert 60 <= len(words) == len(set(words)) <= 120
-    lists = WordLists.load(SensitiveWordParams.model_validate({"lists": [code]}))
-    assert all(lists.find(word) == {code} for word in words)
-
-
-def words_of(tmp_path: Path, text: str) -> WordLists:
-    (tmp_path / "own.txt").write_text(text, encoding="utf-8")
-    return WordLists.load(SensitiveWordParams(lists=[], files=[str(tmp_path / "own.txt")]))
-
-
-@pytest.mark.parametrize(
-    ("text", "is_found"),
-    [
-        ("acme", True),
-        ("We, ACME, promise", True),
-        ("acme's", True),
-        ("acme-like", True),
-        ("我用acme的产品", True),
-        ("acmes", False),
-        ("pacme", False),
-        ("acme2", False),
-        ("on the Big  Deal", False),
-        ("on the Big Deal.", True),
-        ("c# is a language", True),
-        ("秘密计划书", True),
-        ("機密ファイルです", True),
-        ("Überflieger", True),
-        ("überfliegerin", False),
-        ("comment", False),
-    ],
-)
-def test_words_of_a_file_of_ones_own(tmp_path: Path, text: str, is_found: bool) -> None:
-    lists = words_of(
-        tmp_path, "\ufeffAcme   # the comment\n# a comment\nbig  deal\nC#\n\n秘密计划\nファイル\nüberflieger\n"
-    )
-    assert lists.find(text) == ({"own.txt"} if is_found else set())
-
-
-def test_a_word_within_another_one_does_not_hide_it(tmp_path: Path) -> None:
-    assert words_of(tmp_path, "big\nbigger\nbigger deal\n").find("a bigger dealer") == {"own.txt"}
-    assert words_of(tmp_path, "big\nbig deal\n").find("big deals") == {"own.txt"}
-
-
-def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "words.txt").write_text(f"word{folder}\nshared\n")
-    files = [str(tmp_path / folder / "words.txt") for folder in "ab"]
-    lists = WordLists.load(SensitiveWordParams(lists=[], files=files))
-    (one,) = lists.find("worda")
-    assert one.endswith("a/words.txt")
-    assert len(lists.find("shared")) == 2
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, r"own\.txt cannot be read \(No such file or directory\).*edit prepare\.sensitive_words\.files"),
-        (b"", r"own\.txt holds no word"),
-        (b"# only\n  # comments\n", r"own\.txt holds no word"),
-        ("劳动".encode("gb18030"), r"own\.txt is not UTF-8"),
-    ],
-)
-def test_a_bad_file_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
-    if content is not None:
-        (tmp_path / "own.txt").write_bytes(content)
-    with pytest.raises(ConfigError, match=message):
-        WordLists.load(SensitiveWordParams(files=[str(tmp_path / "own.txt")]))
+def test_a_bad_file_is_refused_by_the_name_of_its_section(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"own\.txt cannot be read.*edit prepare\.sensitive_words\.files"):
+        load_lists(SensitiveWordParams(files=[str(tmp_path / "own.txt")]))
 
 
 def test_without_lists_nothing_is_found() -> None:
-    assert WordLists.load(SensitiveWordParams(lists=[])).find("buy cocaine") == set()
+    assert load_lists(SensitiveWordParams(lists=[])).find("buy cocaine") == set()
+    assert load_lists(SensitiveWordParams(action="ignore")).find("buy cocaine") == set()
 
 
 def conversation(text: str) -> Conversation:
