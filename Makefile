@@ -27,3 +27,4 @@ mutants: $(SETUP)  ## put known faults back, one at a time, and show the test th
 
 constraints: $(SETUP)  ## resolve constraints.txt anew, within what pyproject.toml allows
 	scripts/constraints.sh
+	scripts/quantise_constraints.sh

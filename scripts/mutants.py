@@ -31,8 +31,8 @@ MUTANTS = (
     Mutant(
         "the merge loses what was learnt: the adapter's scale is left out",
         "merge/arithmetic.py",
-        "delta = self.scale * (self.b.float() @ self.a.float())",
-        "delta = self.b.float() @ self.a.float()",
+        "return delta.mul_(self.scale).add_(weight.rows(start, stop).float())",
+        "return delta.add_(weight.rows(start, stop).float())",
         "tests/unit/merge/test_arithmetic.py",
     ),
     Mutant(
@@ -41,6 +41,24 @@ MUTANTS = (
         "raise names.absent(name)",
         "continue",
         "tests/unit/merge/test_placement.py",
+    ),
+    Mutant(
+        "phrasings of one fact count as independent, and intervals are too narrow",
+        "evaluate/compare/comparison.py",
+        "_, member = np.unique(np.asarray(pairs.groups), return_inverse=True)",
+        "member = np.arange(len(pairs.groups))",
+        "tests/unit/evaluate/compare/test_comparison.py",
+    ),
+    Mutant(
+        "a rule that finds nothing to look at lets the candidate pass",
+        "evaluate/compare/gate.py",
+        """        if self.found is None:
+            return False
+        return self.found > self.limit""",
+        """        if self.found is None:
+            return True
+        return self.found > self.limit""",
+        "tests/unit/evaluate/compare/test_gate.py",
     ),
     Mutant(
         "training sees another prompt than a server renders: without the words that open the answer",

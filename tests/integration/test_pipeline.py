@@ -69,7 +69,14 @@ def project(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "prepare": {"sources": ["examples/labour-law/raw"], "split": {"test": 0.4, "validation": 0.0}},
         "train": {"epochs": 1, "lora": {"r": 2, "alpha": 2}},
         "merge": {"name": "tiny"},
-        "evaluate": {"min_token_f1_gain": -1.0, "max_new_tokens": 8, "resamples": 200},
+        "storage": {"url": ".serin/storage"},
+        "evaluate": {
+            "forgetting": {"general": []},
+            "safety": {"red_team": []},
+            "rules": [{"metric": "token_f1", "over": "base", "above": -1.0}],
+            "max_new_tokens": 8,
+            "resamples": 200,
+        },
     }
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     assert run(folder, "dvc", "init", "--no-scm", "-q").returncode == 0
@@ -93,6 +100,22 @@ def test_going_back_takes_everything_from_the_cache(project: Path) -> None:
     change(project, "train", learning_rate=1e-3)
     assert repro(project) == []
     assert (project / "dvc.lock").read_text() == before
+
+
+def test_after_a_no_nothing_is_published_and_a_second_run_evaluates_nothing(project: Path) -> None:
+    before = (project / "artifacts/published/published.json").read_bytes()
+    rules = yaml.safe_load((project / "params.yaml").read_text())["evaluate"]["rules"]
+    change(project, "evaluate", rules=[{"metric": "token_f1", "over": "base", "above": 0.99}])
+    ran = []
+    for _ in range(2):
+        done = run(project, "dvc", "repro")
+        ran.append(re.findall(r"Running stage '(\w+)'", done.stdout))
+        assert done.returncode != 0
+        assert re.search(r"token_f1 gain, lower bound, over base in all: .* missed by", done.stderr), done.stderr
+    assert ran == [["evaluate", "publish"], ["publish"]]
+    change(project, "evaluate", rules=rules)
+    assert repro(project) == []
+    assert (project / "artifacts/published/published.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3"])

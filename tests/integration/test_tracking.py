@@ -36,11 +36,13 @@ def project(base: Path, tiny_dataset: Path, tmp_path_factory: pytest.TempPathFac
     folder.mkdir()
     for source, name in ((base, "base"), (tiny_dataset, "dataset")):
         shutil.copytree(source, folder / "given" / name)
-    pipeline = yaml.safe_load(pipeline_text(None, []))
+    pipeline = yaml.safe_load(pipeline_text("law-qa", None, []))
     train = pipeline["stages"]["train"]
     train["cmd"] = "serin train --base given/base --dataset given/dataset"
     train["deps"] = ["given/base", "given/dataset"]
-    (folder / "dvc.yaml").write_text(yaml.safe_dump({**pipeline, "stages": {"train": train}}))
+    (folder / "dvc.yaml").write_text(
+        yaml.safe_dump({**pipeline, "stages": {"train": train}, "plots": pipeline["plots"][:2]})
+    )
     params = {
         "train": {"lora": {"r": 2}, "max_steps": 6, "learning_rate": 0.01, "validation": {"every_steps": 3}},
         "runs": {"trackers": ["dvclive"]},

@@ -19,6 +19,8 @@ class Base:
 
     folder: Path
     digest: str
+    model: str
+    """What params call it: a hub id or a folder."""
 
 
 def run(params: BaseParams, out: Path, progress: Callable[[int, int, float], None]) -> Base:
@@ -59,7 +61,7 @@ def load(out: Path) -> Base:
             f"the base model {folder} is not the one that {out / BASE_FILE} pins ({', '.join(changed[:3])} differ): "
             "restore it, or run 'dvc repro base' to take the new content"
         )
-    return Base(folder, str(record["digest"]))
+    return Base(folder, str(record["digest"]), str(record["model"]))
 
 
 def find_config(params: BaseParams, out: Path) -> Path:

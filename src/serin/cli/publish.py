@@ -5,6 +5,10 @@ from pathlib import Path
 import click
 
 from serin.cli.options import load_params, params_option
+from serin.cli.progress import progress_bar
+
+_MB = 1_000_000
+_WORTH_A_BAR_BYTES = 500 * _MB
 
 
 @click.command("publish")
@@ -12,18 +16,52 @@ from serin.cli.options import load_params, params_option
 @click.option("--merged", type=click.Path(path_type=Path), default=Path("artifacts/merged"), show_default=True)
 @click.option("--evaluation", type=click.Path(path_type=Path), default=Path("artifacts/evaluation"), show_default=True)
 @click.option("--no-evaluation", is_flag=True, help="There is no verdict; only an override can publish then.")
-@click.option("--override", metavar="REASON", help="Publish without a passing verdict; the manifest keeps the reason.")
+@click.option("--adapter", type=click.Path(path_type=Path), default=Path("artifacts/adapter"), show_default=True)
+@click.option("--dataset", type=click.Path(path_type=Path), default=Path("artifacts/dataset"), show_default=True)
+@click.option("--base", type=click.Path(path_type=Path), default=Path("artifacts/base"), show_default=True)
+@click.option("--override", metavar="REASON", help="Publish without a passing verdict; the record keeps the reason.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("artifacts/published"), show_default=True)
 def command(
-    params_path: Path, merged: Path, evaluation: Path, no_evaluation: bool, override: str | None, out: Path
+    params_path: Path,
+    merged: Path,
+    evaluation: Path,
+    no_evaluation: bool,
+    adapter: Path,
+    dataset: Path,
+    base: Path,
+    override: str | None,
+    out: Path,
 ) -> None:
-    """Make a merged model visible to serving."""
+    """Make a merged model visible to serving, with all that it was made from.
+
+    Refused (3) without its own passing verdict against what is in production. Published again, nothing changes.
+    """
     params = load_params(params_path)
 
+    from pydantic import ValidationError
+
     from serin.clients.storage import open_storage
+    from serin.core.errors import UsageError
     from serin.core.params import PublishParams
     from serin.publish import stage
+    from serin.publish.evidence import Outputs
 
-    chosen = params.publish if override is None else PublishParams(override=override)
-    revision = stage.run(chosen, merged, None if no_evaluation else evaluation, open_storage(params.storage), out)
-    click.echo(f"published {revision}")
+    chosen = params.publish
+    if override is not None:
+        try:
+            chosen = PublishParams(override=override, license=params.publish.license)
+        except ValidationError as error:
+            raise UsageError(
+                f"--override {override!r}: a reason of at least 10 characters is kept with the model"
+            ) from error
+    outputs = Outputs(merged, None if no_evaluation else evaluation, adapter, dataset, base)
+    with progress_bar("verify") as bar:
+
+        def verified(done_bytes: int, total_bytes: int) -> None:
+            if total_bytes >= _WORTH_A_BAR_BYTES:
+                bar(done_bytes // _MB, total_bytes // _MB, "MB")
+
+        record = stage.run(chosen, outputs, open_storage(params.storage), Path.cwd(), out, progress=verified)
+    if record.override is not None:
+        click.echo(f"published without a passing verdict: {record.override}", err=True)
+    click.echo(f"published {record.revision}")

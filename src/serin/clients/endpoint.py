@@ -78,6 +78,14 @@ class Usage:
         )
 
 
+def read_key(name: str, environment: Mapping[str, str]) -> str:
+    """The key in the variable ``name``, or ``NO_KEY``. Raises ConfigError where it holds what no HTTP header can carry."""
+    key = environment.get(name, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(f"the key in {name} holds characters that no key has: set it again")
+    return key or NO_KEY
+
+
 class Endpoint:
     """One endpoint for one run: its budget is the run's, its cache outlives the run.
 
@@ -85,19 +93,19 @@ class Endpoint:
     it, so that a moved server or a new key pays for nothing again.
     """
 
-    def __init__(self, params: EndpointParams, environment: Mapping[str, str]) -> None:
-        """Takes the key from ``environment``; sends nothing yet.
+    def __init__(
+        self, params: EndpointParams, environment: Mapping[str, str], section: str = "prepare.endpoint"
+    ) -> None:
+        """Takes the key from ``environment``; sends nothing yet. ``section`` is where ``params`` stand, for messages.
 
         Raises:
             ConfigError: no address, or a key with characters that no HTTP header can carry.
         """
         if params.url is None:
-            raise ConfigError("prepare.endpoint.url is not set: name an OpenAI-compatible endpoint in params.yaml")
-        key = environment.get(params.key_env, "").strip()
-        if not (key.isascii() and key.isprintable()):
-            raise ConfigError(f"the key in {params.key_env} holds characters that no key has: set it again")
+            raise ConfigError(f"{section}.url is not set: name an OpenAI-compatible endpoint in params.yaml")
         self._params = params
-        self._key = key or NO_KEY
+        self._section = section
+        self._key = read_key(params.key_env, environment)
         self._folder = Path(params.cache)
         self._usage = Usage()
         self._failed_in_a_row = 0
@@ -224,7 +232,7 @@ class Endpoint:
                 passes = error.status_code >= 500 or error.status_code in _PASSING_STATUSES
                 if not passes and error.code != _ABOUT_ONE_REQUEST:
                     raise ConfigError(
-                        f"prepare.endpoint refused with {error.status_code}: {words}; check its url and model, and the "
+                        f"{self._section} refused with {error.status_code}: {words}; check its url and model, and the "
                         f"key in {self._params.key_env}"
                     ) from None
                 return self._fail(f"{error.status_code}: {words}")

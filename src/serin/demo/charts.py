@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from serin.demo.figures import METRICS
+
 STABLE, CANARY, ABORT, PROMOTE = "#4c6a92", "#d9822b", "#b3261e", "#2e7d4f"
 LANGUAGES = {"en": "English", "zh": "Chinese"}
-METRICS = {"token_f1": "token F1", "right_article": "right article"}
 _SECONDS_A_BAR = 5.0
 
 mpl.rcParams.update(
@@ -41,13 +42,13 @@ def loss_curve(log: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     return _svg(figure)
 
 
-def comparison(metrics: Mapping[str, Any]) -> str:
+def comparison(rows: Sequence[Mapping[str, Any]]) -> str:
     """Base and tuned means by language, each tuned bar with the paired interval of its gain."""
     figure, axes = _figure(1, len(METRICS), (7.2, 2.8))
     for axis, (metric, title) in zip(axes, METRICS.items(), strict=True):
-        gains = [g for g in metrics["gains"] if g["metric"] == metric and g["slice"] in LANGUAGES]
+        gains = [row for row in rows if row["metric"] == metric and row["slice"] in LANGUAGES]
         for place, gain in enumerate(gains):
-            below, above = gain["delta"] - gain["ci_low"], gain["ci_high"] - gain["delta"]
+            below, above = gain["gain"] - gain["ci_low"], gain["ci_high"] - gain["gain"]
             axis.bar(place - 0.2, gain["base"], 0.36, color=STABLE, label="base" if place == 0 else None)
             axis.bar(place + 0.2, gain["tuned"], 0.36, color=CANARY, label="tuned" if place == 0 else None)
             axis.errorbar(place + 0.2, gain["tuned"], [[below], [above]], color="#222222", capsize=3, lw=1.2)

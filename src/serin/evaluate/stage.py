@@ -1,26 +1,32 @@
-"""The stage ``evaluate``: base and candidate answer the same held-out questions; figures, intervals and a verdict."""
+"""The stage ``evaluate``: base, production and candidate answer the same questions; figures, intervals and a verdict."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import torch
-from transformers import PreTrainedTokenizerBase
-
-from serin.clients.files import output_folder, read_jsonl, read_manifest, seal, write_json, write_jsonl
+from serin.clients.endpoint import Endpoint
+from serin.clients.files import output_folder, read_manifest, seal, write_json, write_jsonl
 from serin.core.conversation import Conversation
-from serin.core.grading import cited_article, token_f1
 from serin.core.params import EvaluateParams
-from serin.evaluate.comparison import Gain, paired_gain
-from serin.evaluate.gate import Verdict, judge
-from serin.lm.chat import render_examples
-from serin.lm.generate import Answer, answer_all
-from serin.lm.load import load_model, load_stops, load_tokenizer
-from serin.lm.score import response_likelihood
+from serin.evaluate.answers.kept import KeptAnswers
+from serin.evaluate.compare.figures import ScoredSet, fields_of, measure
+from serin.evaluate.compare.gate import Verdict, judge
+from serin.evaluate.forgetting.harness import LoadedTasks, load_tasks, run_tasks
+from serin.evaluate.judge.preference import Judged, Pair, judge_pairs
+from serin.evaluate.metrics.metric import Better, Metric, Scores
+from serin.evaluate.metrics.registry import build_metrics
+from serin.evaluate.questions import WITH_REFERENCES, load_questions_of
+from serin.evaluate.record import lines_of
+from serin.evaluate.report.page import About, render_evaluation
+from serin.evaluate.report.plots import write_plots
+from serin.evaluate.safety.metric import Unsafe, build_safety, red_team_metrics
+from serin.evaluate.scoring import PERPLEXITY, PREFERENCE, Answered, Metrics
+from serin.evaluate.subject import Subject
 
-SPLITS = ("test", "control")
+_WITHOUT_REFERENCE = ("refused", "answer_tokens", "answer_characters", "stopped")
+"""Metrics that need nothing to compare an answer with."""
 
 
 class Progress(Protocol):
@@ -30,131 +36,174 @@ class Progress(Protocol):
         """``done`` of ``total`` questions are answered by ``model``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """One question, its answer by one model, and the answer's scores in [0, 1]."""
-
-    conversation: Conversation
-    answer: Answer
-    token_f1: float
-    right_article: float
-
-
 def run(
     params: EvaluateParams,
-    base: Path,
-    candidate: Path,
-    candidate_digest: str,
+    subjects: Sequence[Subject],
     dataset: Path,
+    kept: Path,
     out: Path,
     progress: Progress,
+    environment: Mapping[str, str],
 ) -> Verdict:
-    """Compare, and write ``metrics.json``, ``answers.jsonl`` and ``verdict.json`` to ``out``."""
+    """Compare, judge, and write figures, answers, verdict, plots and a page to ``out``.
+
+    Args:
+        params: of the stage.
+        subjects: the candidate, which the verdict is about, the base, and production where there is one. They are loaded one at
+            a time.
+        dataset: what ``prepare`` wrote.
+        kept: the folder in which answers are kept as they come.
+        out: not there until everything in it is whole.
+        progress: hears how far each model is.
+        environment: for the keys of endpoints.
+
+    Raises:
+        ConfigError: params that cannot be measured with these questions, or a model or an endpoint that does not work.
+        InputError: a damaged dataset.
+        RetryableError: an endpoint broke off; what it had answered is kept.
+    """
+    by_name = {subject.name: subject for subject in subjects}
+    candidate = by_name["candidate"]
     data = read_manifest(dataset, "dataset", verify=True)
-    test, control = ([Conversation.from_dict(r) for r in read_jsonl(dataset / f"{s}.jsonl")] for s in SPLITS)
-    scored, perplexity = {}, {}
-    for name, folder in (("base", base), ("tuned", candidate)):
-        heard = partial(progress, name, total=len(test) + len(control))
-        scored[name], perplexity[name] = answer_and_score(params, folder, test, control, heard)
-    tests = len(test)
-    gains = compare(params, scored["base"][:tests], scored["tuned"][:tests])
-    leaks = compare(params, scored["base"][tests:], scored["tuned"][tests:]) if control else []
-    wanted = {"token_f1": params.min_token_f1_gain, "right_article": params.min_right_article_gain}
-    verdict = judge(candidate_digest, gains, {metric: limit for metric, limit in wanted.items() if limit is not None})
-    metrics = {
-        "confidence": params.confidence,
-        "models": {n: describe(scored[n][:tests]) | {"perplexity": perplexity[n]} for n in scored},
-        "gains": [gain.as_dict() for gain in gains],
-        "control": [gain.as_dict() for gain in leaks],
+    questions = load_questions_of(params, dataset)
+    instruments = set_up(params, questions.sets, environment)
+    answered: dict[str, dict[str, Answered]] = {name: {} for name in questions.sets}
+    tasks: dict[str, Mapping[str, Scores]] = {}
+    for subject in subjects:
+        for name, found in answer_sets(subject, questions.sets, kept, partial(progress, subject.name)).items():
+            answered[name][subject.name] = found
+        if instruments.tasks.tasks:
+            run_all = partial(run_tasks, params.forgetting, loaded=instruments.tasks)
+            tasks[subject.name] = subject.answerer.score_tasks(run_all)
+        subject.answerer.close()
+    scores = {name: instruments.metrics.score_all(name, by_model) for name, by_model in answered.items()}
+    judged = prefer(params, instruments.endpoint, answered["test"]) if instruments.is_judged else {}
+    scored = [(name, ScoredSet(asked, scores[name])) for name, asked in questions.sets.items()]
+    scored += [
+        (
+            "test",
+            ScoredSet(questions.sets["test"], {}, {over: {PREFERENCE: _of_pairs(j)} for over, j in judged.items()}),
+        )
+    ]
+    scored += _of_tasks(tasks)
+    figures = measure(scored, params, instruments.better)
+    verdict = judge(candidate.digest, params.against, params.rules, figures)
+    lines = [
+        line for name in answered for line in lines_of(name, answered[name], scores[name], fields_of(name, params))
+    ]
+    told = figures.as_dict() | {"questions": {name: len(asked) for name, asked in questions.sets.items()}}
+    counts = {over: found.as_dict() for over, found in judged.items()}
+    lineage = {
+        "called": {subject.name: subject.called for subject in subjects},
+        "answers": candidate.via,
+        "trained_general_questions": list(questions.trained),
+        "judge": counts,
+        "safety_judge": instruments.safety.summary(),
     }
     with output_folder(out) as folder:
-        write_jsonl(folder / "answers.jsonl", side_by_side(scored["base"], scored["tuned"]))
-        write_json(folder / "metrics.json", metrics)
+        write_json(folder / "metrics.json", told)
         write_json(folder / "verdict.json", verdict.as_dict())
-        inputs = {"dataset": data.digest, "candidate": candidate_digest}
-        seal(folder, kind="evaluation", inputs=inputs, params=params.model_dump(), metrics=metrics)
+        write_jsonl(folder / "answers.jsonl", lines)
+        write_plots(told, lines, folder)
+        about = About(candidate.called, by_name["base"].called, judge=counts)
+        page = render_evaluation(told, verdict.as_dict(), lines, params.model_dump(), about)
+        (folder / "evaluation.html").write_text(page, encoding="utf-8")
+        inputs = {"dataset": data.digest} | {subject.name: subject.digest for subject in subjects}
+        seal(folder, kind="evaluation", inputs=inputs, params=params.model_dump(), metrics=told, lineage=lineage)
     return verdict
 
 
-def answer_and_score(
-    params: EvaluateParams,
-    folder: Path,
-    test: Sequence[Conversation],
-    control: Sequence[Conversation],
-    on_done: Callable[[int], None],
-) -> tuple[list[Scored], float]:
-    """One model's scored answers to ``test`` and then ``control``, and its perplexity of the test split's references."""
-    tokenizer: PreTrainedTokenizerBase = load_tokenizer(folder)
-    model = load_model(folder, torch.float32)
-    questions = [*test, *control]
-    answers = answer_all(model, tokenizer, questions, params.max_new_tokens, params.batch_size, on_done)
-    stops = load_stops(folder, tokenizer)
-    references = [example for c in test for example in render_examples(tokenizer, c, stops)]
-    likelihood = response_likelihood(model, references)
-    return [score(params, c, a) for c, a in zip(questions, answers, strict=True)], likelihood.perplexity
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """All that measures, made before the first question is asked: a fault in params is not to be found after an hour."""
+
+    metrics: Metrics
+    safety: Unsafe
+    tasks: LoadedTasks
+    endpoint: Endpoint | None
+    """Of the judge."""
+    is_judged: bool
+    """Whether it compares answers."""
+    better: Mapping[str, Better]
 
 
-def score(params: EvaluateParams, conversation: Conversation, answer: Answer) -> Scored:
-    """Token F1 against the reference, and whether the article that the reference cites is the one cited."""
-    wanted = cited_article(conversation.reference, params.article_pattern) if params.article_pattern else None
-    found = cited_article(answer.text, params.article_pattern) if params.article_pattern else None
-    return Scored(
-        conversation=conversation,
-        answer=answer,
-        token_f1=token_f1(answer.text, conversation.reference, conversation.language),
-        right_article=float(wanted is not None and found == wanted),
+def set_up(
+    params: EvaluateParams, sets: Mapping[str, Sequence[Conversation]], environment: Mapping[str, str]
+) -> Instruments:
+    """Raises ConfigError where something cannot be measured, or a rule names what is not measured."""
+    is_judged = params.judge.questions > 0
+    asks = is_judged or params.safety.judge
+    endpoint = Endpoint(params.judge.endpoint, environment, "evaluate.judge.endpoint") if asks else None
+    safety = build_safety(params, environment, endpoint)
+    metrics = metrics_of(params, sets, safety)
+    tasks = load_tasks(params.forgetting)
+    others = {name: [PERPLEXITY] for name in sets if name in WITH_REFERENCES}
+    others["general"] = [*others.get("general", []), *tasks.by_name]
+    if is_judged:
+        others["test"].append(PREFERENCE)
+    metrics.refuse_unknown(params.rules, others)
+    higher: dict[str, Better] = dict.fromkeys(tasks.by_name, "higher")
+    return Instruments(metrics, safety, tasks, endpoint, is_judged, metrics.better() | higher)
+
+
+def metrics_of(params: EvaluateParams, sets: Mapping[str, Sequence[Conversation]], safety: Metric) -> Metrics:
+    """The metrics of each set: a question that should be refused has no reference to compare with."""
+    named = build_metrics(params)
+    by_set = {name: named for name in sets if name in WITH_REFERENCES}
+    by_set["test"] = [*named, safety]
+    if "red_team" in sets:
+        by_set["red_team"] = [*(m for m in named if m.name in _WITHOUT_REFERENCE), safety, *red_team_metrics()]
+    return Metrics(by_set)
+
+
+def answer_sets(
+    subject: Subject, sets: Mapping[str, Sequence[Conversation]], kept: Path, progress: Callable[[int, int], None]
+) -> dict[str, Answered]:
+    """One model's answers to every set, and how likely it finds the references."""
+    store = KeptAnswers(kept, subject.answerer)
+    total, before = sum(map(len, sets.values())), 0
+    found = {}
+    for name, questions in sets.items():
+        answers = store.answers(questions, partial(_advance, progress, before, total))
+        has_references = name in WITH_REFERENCES
+        likelihoods = store.likelihoods(questions) if has_references else [None] * len(questions)
+        found[name] = Answered(questions, answers, likelihoods)
+        before += len(questions)
+    return found
+
+
+def _advance(progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+    progress(before + done, total)
+
+
+def prefer(params: EvaluateParams, endpoint: Endpoint | None, answered: Mapping[str, Answered]) -> dict[str, Judged]:
+    """What a judge prefers, by the model that the candidate is compared with."""
+    assert endpoint is not None
+    candidate = answered["candidate"]
+    found = {}
+    for over, other in answered.items():
+        if over != "candidate":
+            pairs = [
+                Pair(question, mine.text, theirs.text)
+                for question, mine, theirs in zip(candidate.questions, candidate.answers, other.answers, strict=True)
+            ]
+            found[over] = judge_pairs(params.judge, endpoint, pairs)
+    return found
+
+
+def _of_pairs(judged: Judged) -> tuple[Scores, Scores]:
+    """The share of questions that each of the two won: the gain is wins minus losses, and a tie is in neither share."""
+    wins, losses = (
+        Scores(tuple(None if value is None else float(value == won) for value in judged.preferences))
+        for won in (1.0, 0.0)
     )
+    return wins, losses
 
 
-def compare(params: EvaluateParams, base: Sequence[Scored], tuned: Sequence[Scored]) -> list[Gain]:
-    """Gains of every metric over all questions and in each language; phrasings of one group are drawn together."""
-    languages = sorted({s.conversation.language for s in base})
-    gains = []
-    for metric in ("token_f1", "right_article"):
-        for part in ("all", *languages):
-            rows = [i for i, s in enumerate(base) if part in ("all", s.conversation.language)]
-            gains.append(
-                paired_gain(
-                    metric,
-                    part,
-                    [getattr(base[i], metric) for i in rows],
-                    [getattr(tuned[i], metric) for i in rows],
-                    params.confidence,
-                    params.resamples,
-                    params.seed,
-                    groups=[str(base[i].conversation.meta.get("group", base[i].conversation.id)) for i in rows],
-                )
-            )
-    return gains
-
-
-def describe(scored: Sequence[Scored]) -> dict[str, Any]:
-    """Means over all questions and by language: token_f1, right_article, stopped."""
-
-    def means(rows: Sequence[Scored]) -> dict[str, float]:
-        return {
-            "token_f1": sum(s.token_f1 for s in rows) / len(rows),
-            "right_article": sum(s.right_article for s in rows) / len(rows),
-            "stopped": sum(s.answer.stopped for s in rows) / len(rows),
-        }
-
-    languages = sorted({s.conversation.language for s in scored})
-    by_language = {lang: means([s for s in scored if s.conversation.language == lang]) for lang in languages}
-    return means(scored) | by_language
-
-
-def side_by_side(base: Sequence[Scored], tuned: Sequence[Scored]) -> list[dict[str, Any]]:
-    """One line a question: what was asked, the reference, and both answers with their scores."""
-    return [
-        {
-            "id": b.conversation.id,
-            "language": b.conversation.language,
-            "question": b.conversation.prompt[-1].content,
-            "reference": b.conversation.reference,
-            **{
-                name: {"text": s.answer.text, "token_f1": s.token_f1, "right_article": s.right_article}
-                for name, s in (("base", b), ("tuned", t))
-            },
-        }
-        for b, t in zip(base, tuned, strict=True)
-    ]
+def _of_tasks(tasks: Mapping[str, Mapping[str, Scores]]) -> list[tuple[str, ScoredSet]]:
+    """Tasks of lm-evaluation-harness as further metrics on ``general``, each with documents of its own."""
+    found = []
+    for task, of_candidate in tasks.get("candidate", {}).items():
+        documents = [Conversation((), {"id": f"{task}-{i}"}) for i in range(len(of_candidate.values))]
+        found.append(("general", ScoredSet(documents, {model: {task: by[task]} for model, by in tasks.items()})))
+    return found

@@ -81,7 +81,7 @@ def start_project(
     texts = {
         GITIGNORE: gitignore_text(_present(directory / GITIGNORE)),
         readme: readme_text(name, model_path, found),
-        PIPELINE: pipeline_text(model_path if model.folder else None, places),
+        PIPELINE: pipeline_text(name, model_path if model.folder else None, places),
         PARAMS: params_text(params, _TITLE, notes),
     }
     copied = list(copies_of(given))

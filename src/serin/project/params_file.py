@@ -35,11 +35,15 @@ class _Writer:
         self._notes = notes
         self._explained: set[type[Section]] = set()
 
-    def section(self, section: Section, path: str, indent: int) -> Iterator[str]:
-        """Lines of a section's fields; one whose class has been explained shows only what differs from the defaults."""
+    def section(self, section: Section, path: str, indent: int, one_of_many: bool = False) -> Iterator[str]:
+        """Lines of a section's fields, explained where its class was not before.
+
+        Of ``one_of_many`` the ones after the first show only what differs from the defaults.
+        """
         explain = type(section) not in self._explained
         self._explained.add(type(section))
-        shown = type(section).model_fields if explain else section.model_dump(exclude_defaults=True)
+        whole = explain or not one_of_many
+        shown = type(section).model_fields if whole else section.model_dump(exclude_defaults=True)
         apart = False
         for number, name in enumerate(shown):
             value = getattr(section, name)
@@ -62,7 +66,7 @@ class _Writer:
         elif isinstance(value, list) and any(isinstance(item, Section) for item in value):
             yield key
             for item in value:
-                yield from _dashed(self.section(item, path, below + _INDENT), below)
+                yield from _dashed(self.section(item, path, below + _INDENT, one_of_many=True), below)
         elif isinstance(value, dict) and any(isinstance(item, Section) for item in value.values()):
             yield key
             for inner, item in value.items():

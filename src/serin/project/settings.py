@@ -78,7 +78,7 @@ def settle(
         },
         "train": {"max_tokens": longest, "learning_rate": _LEARNING_RATE, "epochs": _EPOCHS},
         "merge": {"name": name},
-        "evaluate": {"article_pattern": None, "min_right_article_gain": None, "max_new_tokens": answer},
+        "evaluate": {"article_pattern": None, "max_new_tokens": answer},
         "serve": {"max_model_len": served},
     }
     return parse_params(values, "params.yaml"), _NOTES | _notes(looks, group, context_tokens)

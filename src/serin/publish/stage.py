@@ -1,72 +1,91 @@
-"""The stage ``publish``: a merged model becomes visible to serving, with its own passing verdict or a stated override."""
+"""The stage ``publish``: a merged model becomes visible to serving, with its own passing verdict or a stated override.
 
-import json
-import tempfile
+What is written, in this order: the evidence and the card, named by their content; the published record, by a conditional write;
+the output that DVC tracks. Serving looks at the record alone, so a kill between any two of these leaves a model that is not
+visible, or visible with all of its evidence; running again goes on from there.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from serin.clients.files import output_folder, read_json, read_manifest, seal, write_json
+from serin.clients.files import output_folder, read_json, read_manifest, seal, write_atomically, write_json
+from serin.clients.models import read_pointer
 from serin.clients.storage import Storage
-from serin.core.errors import GateError, InputError
-from serin.core.manifest import MANIFEST
 from serin.core.params import PublishParams
 from serin.core.revision import Revision
+from serin.publish import evidence, verdict
+from serin.publish.card import render_card
+from serin.publish.evidence import Outputs
+from serin.publish.record import Publication, Record
+from serin.publish.registry.find import published, put, read_record
+from serin.publish.registry.production import production
+from serin.publish.registry.project import occasion
+from serin.publish.verify import Progress, verify_stored
+
+Clock = Callable[[], datetime]
 
 
-def run(params: PublishParams, merged: Path, verdict: Path | None, storage: Storage, out: Path) -> Revision:
-    """Verify the stored bytes, check the verdict, and write the published record.
+def run(
+    params: PublishParams,
+    outputs: Outputs,
+    storage: Storage,
+    project: Path,
+    out: Path,
+    clock: Clock = lambda: datetime.now(UTC),
+    progress: Progress = lambda *_: None,
+) -> Record:
+    """Check the verdict, verify the stored bytes, and make the revision visible. The same again changes nothing.
+
+    Args:
+        params: of the stage.
+        outputs: what the stages before wrote.
+        storage: where the model lies.
+        project: the folder whose git says what is in production, if it is a repository.
+        out: the folder that DVC tracks.
+        clock: tells the time, in UTC.
+        progress: hears how many bytes were verified.
 
     Raises:
-        GateError: no passing verdict for this digest, and no override.
-        InputError: the stored model is not what the pointer says.
+        GateError: no passing verdict for this digest against what is in production, and no override.
+        InputError: the stored model is not what the pointer says, or an output is not what the model was made from.
     """
-    pointer = read_json(merged / "pointer.json")
-    revision = Revision(pointer["name"], pointer["digest"])
-    verify_stored(storage, pointer["prefix"], revision.digest)
-    judged = read_json(verdict / "verdict.json") if verdict is not None else None
-    check_verdict(revision, judged, params.override)
-    record = {
-        "name": revision.name,
-        "digest": revision.digest,
-        "model_uri": storage.uri(pointer["prefix"]),
-        "prefix": pointer["prefix"],
-        "lineage": pointer["inputs"],
-        "verdict": judged,
-        "override": params.override if judged is None or not judged["passed"] else None,
-    }
-    key = f"published/{revision.name}/{revision.digest}.json"
-    storage.write(key, json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False).encode())
+    pointer = read_pointer(outputs.merged)
+    revision = Revision(pointer.name, pointer.digest)
+    known = read_record(storage, revision) if revision in published(storage, revision.name) else None
+    judged, evaluation = _read_verdict(outputs.evaluation)
+    was_let_pass = known is not None and known.override is None and known.evaluation == evaluation
+    in_production = None if was_let_pass else production(revision.name, project, storage)
+    parsed = verdict.parse_verdict(judged, str(outputs.evaluation)) if judged is not None else None
+    override = verdict.check(revision, parsed, in_production, params.override)
+    model = verify_stored(storage, pointer.prefix, revision, progress)
+    records = evidence.gather(model, outputs)
+    records[evidence.CARD] = render_card(revision, records, params, override).encode()
+    publication = Publication(
+        name=revision.name,
+        digest=revision.digest,
+        prefix=pointer.prefix,
+        model_uri=storage.uri(pointer.prefix),
+        lineage=model.inputs,
+        verdict=judged,
+        evaluation=evaluation,
+        override=override,
+        evidence=evidence.store(storage, revision, records),
+    )
+    at = clock().astimezone(UTC).isoformat(timespec="seconds")
+    record = put(storage, publication, occasion(project, at))
     with output_folder(out) as folder:
-        write_json(folder / "published.json", record)
-        lineage = {"override": record["override"]} if record["override"] else {}
-        seal(folder, kind="published", inputs=pointer["inputs"], params=params.model_dump(), lineage=lineage)
-    return revision
+        write_json(folder / "published.json", publication.model_dump())
+        write_atomically(folder / evidence.CARD, records[evidence.CARD])
+        lineage = {"override": override} if override else {}
+        seal(folder, kind="published", inputs=model.inputs, params=params.model_dump(), lineage=lineage)
+    return record
 
 
-def check_verdict(revision: Revision, verdict: dict[str, object] | None, override: str | None) -> None:
-    """Refuse a digest without its own passing verdict, unless there is a reason to override."""
-    if override:
-        return
-    if verdict is None:
-        raise GateError(f"{revision} has no verdict: run 'serin evaluate', or publish with --override REASON")
-    if verdict["digest"] != revision.digest:
-        raise GateError(
-            f"the verdict is about {str(verdict['digest'])[:12]}, not about {revision}: evaluate this model, or publish "
-            "with --override REASON"
-        )
-    if not verdict["passed"]:
-        rules = verdict["rules"]
-        missed = [r for r in rules if not r["passed"]] if isinstance(rules, list) else []
-        shown = "; ".join(f"{r['rule']} {r['found']:.3f}, limit {r['limit']:.3f}" for r in missed)
-        raise GateError(
-            f"{revision} did not pass its evaluation ({shown}): train better, or publish with --override REASON"
-        )
-
-
-def verify_stored(storage: Storage, prefix: str, digest: str) -> None:
-    """Compare every stored byte with the manifest, and the manifest with the digest."""
-    if f"{prefix}/{MANIFEST}" not in storage.list(prefix):
-        raise InputError(f"{storage.uri(prefix)} is not complete: run 'serin merge' again")
-    with tempfile.TemporaryDirectory(prefix="serin-publish-") as scratch:
-        manifest = read_manifest(storage.fetch_folder(prefix, Path(scratch) / "model"), "model", verify=True)
-    if manifest.digest != digest:
-        raise InputError(f"{storage.uri(prefix)} holds {manifest.digest[:12]}, expected {digest[:12]}: merge again")
+def _read_verdict(folder: Path | None) -> tuple[dict[str, Any] | None, str | None]:
+    """The content of ``verdict.json`` as it was sealed, and the digest of its evaluation."""
+    if folder is None:
+        return None, None
+    evaluation = read_manifest(folder, "evaluation", verify=True)
+    return read_json(folder / evidence.VERDICT), evaluation.digest

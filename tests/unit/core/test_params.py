@@ -32,7 +32,13 @@ def test_every_fault_is_reported_at_once_with_path_value_and_rule() -> None:
         ({"prepare": {"sensitive_words": {"judge": True}}}, "need endpoint.url"),
         ({"prepare": {"languages": {"detect": ["en"]}}}, "two languages"),
         ({"train": {"method": "full", "start_from": "adapter"}}, "method: full has none"),
-        ({"evaluate": {"min_right_article_gain": 0.5, "article_pattern": None}}, "needs an article_pattern"),
+        (
+            {"evaluate": {"rules": [{"metric": "right_article", "above": 0.5}], "article_pattern": None}},
+            "needs an article_pattern",
+        ),
+        ({"evaluate": {"rules": [{"metric": "token_f1"}]}}, "needs either above or below"),
+        ({"evaluate": {"judge": {"questions": 5}}}, "needs judge.endpoint.url"),
+        ({"evaluate": {"against": "law-qa@3f9a1c20"}}, "should match pattern"),
         ({"base": {"model": "owner/name", "revision": "main"}}, "base.revision = 'main'"),
     ],
 )

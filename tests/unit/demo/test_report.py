@@ -20,19 +20,17 @@ OFFERS = [Offer("tuned", TUNED), Offer("damaged", DAMAGED)]
 MEANS = {"token_f1": 0.2, "right_article": 0.0, "stopped": 1.0}
 
 
-def gain(metric: str, part: str) -> dict[str, Any]:
-    figures = {"base": 0.2, "tuned": 0.8, "delta": 0.6, "ci_low": 0.5, "ci_high": 0.7}
-    return {"metric": metric, "slice": part, "questions": 40, **figures}
-
-
 def metrics(tuned: float) -> dict[str, Any]:
+    """As ``evaluate`` writes them; topics and safety are not the demo's concern."""
+    slices = ("all", "language=en", "language=zh", "topic=wages")
     better = {key: value if key == "stopped" else tuned for key, value in MEANS.items()}
-    gains = [gain(metric, part) for metric in ("token_f1", "right_article") for part in ("all", "en", "zh")]
-    models = {
-        name: {**means, "perplexity": 9.0, "en": means, "zh": means}
-        for name, means in (("base", MEANS), ("tuned", better))
+    gain = {"gain": 0.6, "ci_low": 0.5, "ci_high": 0.7, "p": 0.001, "p_adjusted": 0.01, "questions": 40}
+    means = {
+        model: {"test": {metric: dict.fromkeys(slices, mean) for metric, mean in by_metric.items()}}
+        for model, by_metric in (("base", MEANS), ("candidate", better))
     }
-    return {"confidence": 0.95, "models": models, "gains": gains, "control": gains}
+    gains = {"test": {metric: dict.fromkeys(slices, gain) for metric in MEANS}}
+    return {"confidence": 0.95, "means": means, "gains": {"base": gains}}
 
 
 def leave_rollout(folder: Path, rollout: str, canary: str, decision: Any) -> None:
@@ -59,9 +57,11 @@ def finished(tmp_path: Path) -> Path:
     """What a whole run leaves; an answer holds markup, as a model might say."""
     write_json(tmp_path / "artifacts/evaluation/metrics.json", metrics(0.8))
     write_json(tmp_path / "artifacts/demo/damaged-evaluation/metrics.json", metrics(0.1))
-    answer = {"text": "<script>alert(1)</script>", "token_f1": 0.0, "right_article": 0.0}
+    answer = {"text": "<script>alert(1)</script>", "scores": {"token_f1": 0.0, "right_article": 1.0}}
+    models = {"base": {**answer, "scores": {"right_article": None}}, "candidate": answer}
     rows = [
-        {"id": n, "language": n, "question": f"in {n}?", "reference": "r", "base": answer, "tuned": answer}
+        {"set": name, "slices": {"language": n}, "question": f"{name} in {n}?", "reference": "r", "models": models}
+        for name in ("test", "red_team")
         for n in ("zh", "en")
     ]
     write_jsonl(tmp_path / "artifacts/evaluation/answers.jsonl", rows)
@@ -81,7 +81,20 @@ def test_the_summary_tells_each_canary_with_its_users_and_errors(finished: Path)
 
     assert figures["base"]["zh"]["token_f1"] == 0.2
     assert figures["tuned"]["en"]["right_article"] == 0.8
-    assert figures["better"] == {"metric": "token_f1", "delta": 0.6, "ci_low": 0.5, "ci_high": 0.7}
+    assert figures["better"] == {
+        "metric": "token_f1",
+        "slice": "all",
+        "base": 0.2,
+        "tuned": 0.8,
+        "gain": 0.6,
+        "ci_low": 0.5,
+        "ci_high": 0.7,
+        "questions": 40,
+    }
+    assert [(g["metric"], g["slice"]) for g in figures["gains"]] == [
+        (metric, part) for metric in ("token_f1", "right_article") for part in ("all", "en", "zh")
+    ]
+    assert figures["control"] == []
     shown = [(r["canary"], r["decision"], r["canary_requests"], r["stable_requests"]) for r in figures["rollouts"]]
     assert shown == [("tuned", "promoted", 10, 30), ("damaged", "aborted", 10, 30)]
     assert unexpected(figures) == []
@@ -122,12 +135,14 @@ def test_the_page_needs_no_network_and_runs_no_answer(finished: Path) -> None:
     assert "&lt;script&gt;" in page
     assert links.tags.count("svg") == 6
     assert not re.search(r"url\((?!#)", page)
-    for words in ("Rollout of the tuned model", "Rollout of the damaged model", "in zh?", "in en?", "+0.500"):
+    for words in ("Rollout of the tuned model", "Rollout of the damaged model", "test in zh?", "test in en?", "+0.500"):
         assert words in page
+    assert "red_team in" not in page
+    assert page.count('<td class="right">') == 2
 
 
 def test_the_table_has_a_line_for_each_language_and_rollout(finished: Path) -> None:
     text = table(summary(finished, OFFERS, {}))
 
-    assert re.search(r"^zh right_article +0\.200 +0\.800 +0\.100 +\+0\.600 \[\+0\.500, \+0\.700\]$", text, re.MULTILINE)
+    assert re.search(r"^zh right_article +0\.000 +0\.800 +0\.100 +\+0\.600 \[\+0\.500, \+0\.700\]$", text, re.MULTILINE)
     assert re.search(r"^damaged +aborted +10 +30 +0$", text, re.MULTILINE)

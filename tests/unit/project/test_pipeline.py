@@ -7,11 +7,12 @@ from serin.project.pipeline import pipeline_text
 
 ROOT = Path(__file__).parents[3]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+KEYS = ("artifacts", "metrics", "plots")
 OURS = PIPELINE["stages"]
 
 
 def stages(base_folder: str | None, data: list[str]) -> Any:
-    return yaml.safe_load(pipeline_text(base_folder, data))["stages"]
+    return yaml.safe_load(pipeline_text("law-qa", base_folder, data))["stages"]
 
 
 def test_the_stages_are_those_of_the_repository_but_for_base_and_data() -> None:
@@ -25,8 +26,8 @@ def test_the_stages_are_those_of_the_repository_but_for_base_and_data() -> None:
 
 
 def test_figures_and_curves_are_shown_from_the_same_places() -> None:
-    made = yaml.safe_load(pipeline_text("../model", []))
-    assert {key: made[key] for key in ("metrics", "plots")} == {key: PIPELINE[key] for key in ("metrics", "plots")}
+    made = yaml.safe_load(pipeline_text("law-qa", "../model", []))
+    assert {key: made[key] for key in KEYS} == {key: PIPELINE[key] for key in KEYS}
 
 
 def test_base_and_data_are_watched() -> None:

@@ -7,7 +7,15 @@ from pydantic import ValidationError
 
 from serin.core.errors import ParamsError
 from serin.core.params.data import BaseParams, RebuildParams, StorageParams
-from serin.core.params.learning import EvaluateParams, MergeParams, PublishParams
+from serin.core.params.evaluation import (
+    EvaluateParams,
+    ForgettingParams,
+    JudgeParams,
+    RelevanceParams,
+    RuleParams,
+    SafetyParams,
+)
+from serin.core.params.merging import MergeParams, PublishParams, QuantiseParams
 from serin.core.params.preparation import (
     AugmentParams,
     EndpointParams,
@@ -31,6 +39,8 @@ __all__ = [
     "CheckpointParams",
     "EndpointParams",
     "EvaluateParams",
+    "ForgettingParams",
+    "JudgeParams",
     "LanguageParams",
     "LimitParams",
     "LoraParams",
@@ -41,9 +51,13 @@ __all__ = [
     "PersonalDataParams",
     "PrepareParams",
     "PublishParams",
+    "QuantiseParams",
     "RebuildParams",
+    "RelevanceParams",
     "RolloutParams",
+    "RuleParams",
     "RunParams",
+    "SafetyParams",
     "SemanticDuplicateParams",
     "SensitiveWordParams",
     "ServeParams",
@@ -65,6 +79,7 @@ class Params(Section):
     train: TrainParams = TrainParams()
     runs: RunParams = RunParams()
     merge: MergeParams = MergeParams()
+    quantise: QuantiseParams = QuantiseParams()
     evaluate: EvaluateParams = EvaluateParams()
     publish: PublishParams = PublishParams()
     serve: ServeParams = ServeParams()

@@ -1,0 +1,50 @@
+"""Stored models: where one lies in storage, and the pointer to it that DVC tracks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from serin.clients.files import output_folder, read_json, seal, write_json
+from serin.clients.storage import Storage
+from serin.core.errors import InputError
+from serin.core.manifest import MANIFEST, Manifest
+
+POINTER = "pointer.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """One stored model: what ``merge`` and ``quantise`` write, and ``evaluate`` and ``publish`` take."""
+
+    name: str
+    digest: str
+    prefix: str
+    """Of its keys in storage."""
+    inputs: dict[str, str]
+    """What went in, by word, to its digest."""
+
+
+def read_pointer(folder: Path) -> Pointer:
+    """The pointer in a stage's output. Raises InputError where there is none, or something else."""
+    told = read_json(folder / POINTER)
+    try:
+        return Pointer(told["name"], told["digest"], told["prefix"], dict(told["inputs"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{folder / POINTER} is no pointer to a stored model ({error!r}): run 'serin merge' again"
+        ) from error
+
+
+def store_model(manifest: Manifest, folder: Path, name: str, storage: Storage, out: Path) -> Pointer:
+    """Put a sealed model into storage under ``models/<name>/<digest>``, its manifest last, and write the pointer to ``out``.
+
+    The folder is a scratch one: where storage is on the same disk its files are moved.
+    """
+    pointer = Pointer(name, manifest.digest, f"models/{name}/{manifest.digest}", manifest.inputs)
+    storage.put_folder(folder, pointer.prefix, last=MANIFEST, consume=True)
+    with output_folder(out) as scratch:
+        write_json(
+            scratch / POINTER,
+            {"name": name, "digest": pointer.digest, "prefix": pointer.prefix, "inputs": pointer.inputs},
+        )
+        seal(scratch, kind="pointer", inputs=pointer.inputs, params=manifest.params)
+    return pointer

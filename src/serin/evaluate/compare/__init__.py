@@ -1,0 +1,1 @@
+"""Two models on the same questions. One rule: pure functions of the scores."""

@@ -1,0 +1,1 @@
+"""What a model knew before it was tuned: general questions, and tasks of lm-evaluation-harness."""

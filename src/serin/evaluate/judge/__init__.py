@@ -1,0 +1,1 @@
+"""A model compares two answers. One rule: it sees each pair in both orders, and does not know whose they are."""

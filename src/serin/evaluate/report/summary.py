@@ -1,0 +1,44 @@
+"""What the command line tells of an evaluation: the gains of each metric over all questions, and the verdict."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from serin.evaluate.compare.gate import Verdict
+from serin.evaluate.compare.slices import ALL
+
+
+def summary(metrics: Mapping[str, Any], verdict: Mapping[str, Any] | Verdict, called: str) -> Iterator[str]:
+    """Lines, from the content of ``metrics.json``; each language stands below all of them where there are several."""
+    told = verdict.as_dict() if isinstance(verdict, Verdict) else verdict
+    for over, sets in metrics["gains"].items():
+        yield f"{'':<34}{over:>11}{'candidate':>11}{'gain':>9}   {metrics['confidence']:.0%} interval"
+        for name, by_metric in sets.items():
+            for metric, by_slice in by_metric.items():
+                for part in _shown(by_slice):
+                    yield _line(metrics, over, name, metric, part)
+    yield f"verdict on {called}: {'passed' if told['passed'] else 'not passed'}"
+    for rule in told["rules"]:
+        yield f"  {'yes' if rule['passed'] else 'no '}  {_rule(rule)}"
+    for skipped in told["skipped"]:
+        yield f"  --   {skipped}"
+
+
+def _shown(by_slice: Mapping[str, Any]) -> list[str]:
+    languages = sorted(part for part in by_slice if part.startswith("language="))
+    return [ALL, *languages] if ALL in by_slice else languages
+
+
+def _line(metrics: Mapping[str, Any], over: str, name: str, metric: str, part: str) -> str:
+    gain = metrics["gains"][over][name][metric][part]
+    means = [metrics["means"][model].get(name, {}).get(metric, {}).get(part) for model in (over, "candidate")]
+    where = "" if part == ALL else f" {part.partition('=')[2]}"
+    shown = "".join(f"{'' if mean is None else format(mean, '.3f'):>11}" for mean in means)
+    interval = f"[{gain['ci_low']:+.3f}, {gain['ci_high']:+.3f}]"
+    return f"{f'{name} {metric}{where}':<34}{shown}{gain['gain']:>+9.3f}   {interval}"
+
+
+def _rule(rule: Mapping[str, Any]) -> str:
+    if rule["found"] is None:
+        return f"{rule['rule']}: was not measured, and has to be {rule['side']} {rule['limit']:.3f}"
+    missed = "" if rule["missed_by"] is None else f", missed by {rule['missed_by']:.3f}"
+    return f"{rule['rule']}: {rule['found']:.3f}, has to be {rule['side']} {rule['limit']:.3f}{missed}"
