@@ -9,12 +9,11 @@ import torch
 from peft import PeftModel
 
 from serin.base import stage as base_stage
-from serin.clients.files import read_json, read_jsonl, read_manifest
+from serin.clients.files import read_json, read_manifest
 from serin.clients.storage import FolderStorage
 from serin.core.errors import ConfigError, InputError
 from serin.core.manifest import Manifest
-from serin.core.params import BaseParams, EvaluateParams, MergeParams, Params, TrainParams
-from serin.evaluate import stage as evaluate_stage
+from serin.core.params import BaseParams, MergeParams, Params, TrainParams
 from serin.lm.load import load_model
 from serin.merge import stage as merge_stage
 from serin.train import stage as train_stage
@@ -84,28 +83,6 @@ def test_the_merged_folder_is_complete_and_named_by_its_content(work: Path) -> N
     assert {"config.json", "tokenizer.json", "chat_template.jinja", "generation_config.json"} <= {
         p.name for p in folder.iterdir()
     }
-
-
-def test_evaluation_compares_on_held_out_questions_and_judges_one_digest(
-    work: Path, tiny_dataset: Path, tmp_path: Path
-) -> None:
-    digest = merged_folder(work).name
-    verdict = evaluate_stage.run(
-        EvaluateParams(max_new_tokens=24, resamples=200),
-        base_stage.load(work / "base").folder,
-        merged_folder(work),
-        digest,
-        tiny_dataset,
-        tmp_path / "evaluation",
-        lambda model, done, total: None,  # noqa: ARG005 - the names are the protocol's
-    )
-    metrics = read_json(tmp_path / "evaluation" / "metrics.json")
-    assert verdict.passed
-    assert read_json(tmp_path / "evaluation" / "verdict.json")["digest"] == digest
-    gain = next(g for g in metrics["gains"] if g["metric"] == "token_f1" and g["slice"] == "en")
-    assert gain["ci_low"] > 0.3
-    assert metrics["models"]["tuned"]["perplexity"] < metrics["models"]["base"]["perplexity"] / 10
-    assert len(list(read_jsonl(tmp_path / "evaluation" / "answers.jsonl"))) == 8
 
 
 def test_an_adapter_of_another_base_is_refused(work: Path, tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def _adapted(base_out: Path, adapter: Path) -> tuple[str, Source]:
 
 def _find(params_path: Path, named: str) -> tuple[str, Source]:
     """The model that a pointer or a revision names, or the folder itself."""
-    from serin.clients.files import read_json
+    from serin.clients.models import read_pointer
     from serin.clients.storage import open_storage
     from serin.core.revision import Revision
     from serin.serve.deploy import find_published
@@ -166,8 +166,8 @@ def _find(params_path: Path, named: str) -> tuple[str, Source]:
         return _find_folder(Path(named))
     storage = open_storage(load_params(params_path).storage)
     if Path(named).is_dir():
-        pointer = read_json(Path(named) / _POINTER)
-        revision, prefix = Revision(pointer["name"], pointer["digest"]), str(pointer["prefix"])
+        pointer = read_pointer(Path(named))
+        revision, prefix = Revision(pointer.name, pointer.digest), pointer.prefix
     else:
         published = find_published(storage, Revision.parse(named))
         revision, prefix = published.revision, published.prefix

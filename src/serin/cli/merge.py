@@ -11,17 +11,30 @@ from serin.cli.options import load_params, params_option
 @params_option
 @click.option("--base", "base_out", type=click.Path(path_type=Path), default=Path("artifacts/base"), show_default=True)
 @click.option("--adapter", type=click.Path(path_type=Path), default=Path("artifacts/adapter"), show_default=True)
+@click.option(
+    "--dataset",
+    type=click.Path(path_type=Path),
+    default=Path("artifacts/dataset"),
+    show_default=True,
+    help="What the adapter was trained on: merge.base: auto scores on its validation split.",
+)
 @click.option("--no-adapter", is_flag=True, help="Store the base model itself as a servable model.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("artifacts/merged"), show_default=True)
-def command(params_path: Path, base_out: Path, adapter: Path, no_adapter: bool, out: Path) -> None:
+def command(params_path: Path, base_out: Path, adapter: Path, dataset: Path, no_adapter: bool, out: Path) -> None:
     """Add the adapter to the base model, and put the sum into storage."""
     params = load_params(params_path)
 
     from serin.base import stage as base_stage
+    from serin.clients.files import read_json
+    from serin.clients.models import POINTER
     from serin.clients.storage import open_storage
     from serin.merge import stage
 
     base = base_stage.load(base_out)
     storage = open_storage(params.storage)
-    digest = stage.run(params.merge, base.folder, base.digest, None if no_adapter else adapter, storage, out)
+    trained = None if no_adapter else adapter
+    digest = stage.run(params.merge, base.folder, base.digest, trained, storage, out, dataset)
+    if trained is not None:
+        onto = read_json(out / POINTER)["onto"]
+        click.echo(f"merged onto the {onto['kind']} base: {onto['why']}")
     click.echo(f"merged model {params.merge.name}@{digest[:12]} is in {storage.uri(f'models/{params.merge.name}')}")

@@ -1,7 +1,8 @@
 """Stored models: where one lies in storage, and the pointer to it that DVC tracks."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from serin.clients.files import output_folder, read_json, seal, write_json
 from serin.clients.storage import Storage
@@ -34,17 +35,24 @@ def read_pointer(folder: Path) -> Pointer:
         ) from error
 
 
+def prefix_of(name: str, digest: str) -> str:
+    """Where in storage a model is."""
+    return f"models/{name}/{digest}"
+
+
 def store_model(manifest: Manifest, folder: Path, name: str, storage: Storage, out: Path) -> Pointer:
-    """Put a sealed model into storage under ``models/<name>/<digest>``, its manifest last, and write the pointer to ``out``.
+    """Put a sealed model into storage, its manifest last, and write the pointer to ``out``.
 
     The folder is a scratch one: where storage is on the same disk its files are moved.
     """
-    pointer = Pointer(name, manifest.digest, f"models/{name}/{manifest.digest}", manifest.inputs)
-    storage.put_folder(folder, pointer.prefix, last=MANIFEST, consume=True)
+    storage.put_folder(folder, prefix_of(name, manifest.digest), last=MANIFEST, consume=True)
+    return write_pointer(manifest, name, out)
+
+
+def write_pointer(manifest: Manifest, name: str, out: Path, **more: Any) -> Pointer:
+    """Write what DVC tracks of a stored model: its name, digest and place, and what ``more`` there is to tell."""
+    pointer = Pointer(name, manifest.digest, prefix_of(name, manifest.digest), manifest.inputs)
     with output_folder(out) as scratch:
-        write_json(
-            scratch / POINTER,
-            {"name": name, "digest": pointer.digest, "prefix": pointer.prefix, "inputs": pointer.inputs},
-        )
+        write_json(scratch / POINTER, {**asdict(pointer), **more})
         seal(scratch, kind="pointer", inputs=pointer.inputs, params=manifest.params)
     return pointer

@@ -16,15 +16,16 @@ from peft import LoraConfig, PeftModel, get_peft_model_state_dict
 from peft.tuners.lora import Embedding, Linear, LoraLayer
 from peft.tuners.lora.layer import ParamWrapper
 from peft.utils.other import AuxiliaryTrainingWrapper, ModulesToSaveWrapper, TrainableTokensWrapper
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from transformers import PreTrainedModel
 
 from serin.clients.files import read_json
-from serin.core.errors import ConfigError, InputError
+from serin.core.errors import ConfigError
 from serin.merge.arithmetic import LowRank, Rows, Update, Whole
 from serin.merge.skeleton import skeleton_of
+from serin.merge.weights import Weight, stored_in
 
-_NAME = "default"
+ADAPTER = "default"
+"""What PEFT calls the one adapter of a model."""
 _PREFIX = "base_model.model."
 _UNDERSTOOD = frozenset(
     {
@@ -70,11 +71,11 @@ def read_adapter(folder: Path, base: Path) -> dict[str, Update | ExpertsLowRank]
     """
     config = read_json(folder / "adapter_config.json")
     refuse_unknown(config)
-    tensors = _read_tensors(folder / "adapter_model.safetensors")
-    layers = _layers_of(config, base)
+    tensors = stored_in(folder / "adapter_model.safetensors")
+    layers = without_weights(skeleton_of(base), config, base)
     wanted = get_peft_model_state_dict(layers, save_embedding_layers=False)
     expected = {name: tuple(tensor.shape) for name, tensor in wanted.items()}
-    _refuse_others(expected, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    _refuse_others(expected, {name: tensor.shape for name, tensor in tensors.items()})
     updates: dict[str, Update | ExpertsLowRank] = {}
     for parameter, update in _updates_of(layers.get_base_model(), tensors):
         if parameter in updates:
@@ -96,24 +97,16 @@ def refuse_unknown(config: Mapping[str, Any]) -> None:
             raise ConfigError(f"the adapter has {field} = {value!r}: merge does not know this variant of LoRA")
 
 
-def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        return load_file(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing: train again") from error
-    except SafetensorError as error:
-        raise InputError(f"{path} is damaged ({error}): train again") from error
-
-
-def _layers_of(config: Mapping[str, Any], base: Path) -> PeftModel:
-    """PEFT's layers on the base without weights."""
+def without_weights(skeleton: PreTrainedModel, config: Mapping[str, Any], base: Path) -> PeftModel:
+    """PEFT's layers, without weights, on the model of ``base`` without weights. Raises ConfigError where they do not fit."""
     known = {field: value for field, value in config.items() if field in LoraConfig.__dataclass_fields__}
-    skeleton = skeleton_of(base)
     # PEFT warns of tied embeddings that an adapter parts, and of patterns for parameters; both are dealt with here.
     with warnings.catch_warnings(), torch.device("meta"):
         warnings.simplefilter("ignore")
         try:
-            return PeftModel(skeleton, LoraConfig(**known), _NAME, autocast_adapter_dtype=False, low_cpu_mem_usage=True)
+            return PeftModel(
+                skeleton, LoraConfig(**known), ADAPTER, autocast_adapter_dtype=False, low_cpu_mem_usage=True
+            )
         except ValueError as error:
             told = textwrap.shorten(str(error), 300)  # PEFT names every module that it looked for
             raise ConfigError(
@@ -137,9 +130,7 @@ def _refuse_others(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, 
             )
 
 
-def _updates_of(
-    model: torch.nn.Module, tensors: Mapping[str, torch.Tensor]
-) -> Iterator[tuple[str, Update | ExpertsLowRank]]:
+def _updates_of(model: torch.nn.Module, tensors: Mapping[str, Weight]) -> Iterator[tuple[str, Update | ExpertsLowRank]]:
     changed = [
         (name, module)
         for name, module in model.named_modules()
@@ -147,7 +138,7 @@ def _updates_of(
     ]
     rows = {
         id(module.token_adapter): Rows(
-            tuple(module.token_adapter.token_indices[_NAME]),
+            tuple(module.token_adapter.token_indices[ADAPTER]),
             tensors[f"{_PREFIX}{name}.token_adapter.trainable_tokens_delta"],
         )
         for name, module in changed
@@ -183,21 +174,22 @@ def _refuse_bias(path: str, module: Any) -> None:
         )
 
 
-def _of_layer(module: Any, own: Mapping[str, torch.Tensor]) -> LowRank:
-    scale, magnitude = module.scaling[_NAME], own.get("lora_magnitude_vector")
+def _of_layer(module: Any, own: Mapping[str, Weight]) -> LowRank:
+    scale, magnitude = module.scaling[ADAPTER], own.get("lora_magnitude_vector")
     if isinstance(module, Embedding):
         return LowRank(own["lora_embedding_A"], own["lora_embedding_B"], scale, True, magnitude)
     return LowRank(own["lora_A.weight"], own["lora_B.weight"], scale, bool(module.fan_in_fan_out), magnitude)
 
 
-def _of_parameter(path: str, module: Any, own: Mapping[str, torch.Tensor]) -> LowRank | ExpertsLowRank:
-    a, b, experts, scale = own["lora_A.weight"], own["lora_B.weight"], module.num_experts, module.scaling[_NAME]
+def _of_parameter(path: str, module: Any, own: Mapping[str, Weight]) -> LowRank | ExpertsLowRank:
+    experts, scale = module.num_experts, module.scaling[ADAPTER]
     if experts == 1:
-        return LowRank(a, b, scale)
+        return LowRank(own["lora_A.weight"], own["lora_B.weight"], scale)
     if getattr(module.get_base_layer(), "is_transposed", False):
         raise ConfigError(
             f"the adapter changes experts of {path} that are kept as (in, out): merge does not know those"
         )
+    a, b = own["lora_A.weight"].read(), own["lora_B.weight"].read()
     ranks = a.shape[0] // experts
     return ExpertsLowRank(
         a.reshape(experts, ranks, -1), b.reshape(-1, ranks, experts).permute(2, 0, 1).contiguous(), scale

@@ -1,19 +1,17 @@
-"""The merged model's folder: weights one tensor at a time, and the other files of the base or of what was trained."""
+"""What a merged model's folder holds beside weights: files of the base or of what was trained, and a config that fits."""
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from serin.clients.files import read_json, write_json
 from serin.core.manifest import MANIFEST
-from serin.lm.save import writing_weights
-from serin.merge.arithmetic import merge_tensor
 from serin.merge.placement import Changes
-from serin.merge.weights import INDEX, opened, weight_files
+from serin.merge.shard import room_on
 
 _CONFIG = "config.json"
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".h5", ".msgpack", ".gguf", ".onnx", ".index.json")
@@ -29,31 +27,6 @@ _TRAINED = _TOKENIZER | {_CONFIG, "generation_config.json"}
 """Of what training writes: curves and figures are no part of a model."""
 
 
-def write_weights(source: Path, changes: Changes, dtype: torch.dtype, out: Path) -> None:
-    """Write every weight file of ``source`` with the changes made, one tensor at a time, and their index.
-
-    Raises:
-        ConfigError: a weight of another shape, or one that is not finite.
-        InputError: a damaged file.
-        StorageError: no room.
-    """
-    places: dict[str, str] = {}
-    size_bytes = 0
-    for path in weight_files(source):
-        merged = {}
-        with opened(path) as file:
-            for name in file.keys():  # noqa: SIM118 - not a mapping
-                tensor = file.get_tensor(name)
-                for target in (name, *(new for new, origin in changes.parted.items() if origin == name)):
-                    merged[target] = merge_tensor(target, tensor, changes.updates.get(target), dtype).contiguous()
-        with writing_weights(out):
-            save_file(merged, out / path.name, metadata={"format": "pt"})
-        places |= dict.fromkeys(merged, path.name)
-        size_bytes += sum(tensor.nbytes for tensor in merged.values())
-    if (source / INDEX).is_file():
-        write_json(out / INDEX, {"metadata": {"total_size": size_bytes}, "weight_map": places})
-
-
 def copy_files(base: Path, trained: Path | None, out: Path) -> None:
     """Copy all that is no weights: config, tokenizer with its template, generation config, licence.
 
@@ -64,10 +37,10 @@ def copy_files(base: Path, trained: Path | None, out: Path) -> None:
         replaced |= _TOKENIZER
     for path in sorted(base.iterdir()):
         if path.is_file() and _is_copied(path.name) and path.name not in replaced:
-            shutil.copyfile(path, out / path.name)
+            _copy(path, out / path.name)
     for name in sorted(replaced):
         if trained is not None and (trained / name).is_file():
-            shutil.copyfile(trained / name, out / name)
+            _copy(trained / name, out / name)
 
 
 def set_config(folder: Path, changes: Changes, dtype: torch.dtype) -> None:
@@ -80,6 +53,13 @@ def set_config(folder: Path, changes: Changes, dtype: torch.dtype) -> None:
     if changes.vocabulary is not None:
         _set(config, "vocab_size", changes.vocabulary, everywhere=False)
     write_json(folder / _CONFIG, config)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with room_on(target.parent):
+        shutil.copyfile(source, target)
+        with target.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def _set(config: dict[str, Any], field: str, value: object, everywhere: bool) -> None:

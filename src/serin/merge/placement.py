@@ -23,7 +23,7 @@ from serin.core.errors import ConfigError
 from serin.merge.adapter import ExpertsLowRank
 from serin.merge.arithmetic import LowRank, Rows, Update
 from serin.merge.skeleton import skeleton_of
-from serin.merge.weights import names_in
+from serin.merge.weights import Held, stored_in_model
 
 _SERVED_TIED = frozenset({"gemma2", "gemma3n_text", "cohere", "cohere2", "cohere2_moe"})
 """Types of models whose logits vLLM 0.32 computes from the embeddings, whatever the config says (vllm/model_executor/models)."""
@@ -49,7 +49,7 @@ def place(updates: Mapping[str, Update | ExpertsLowRank], base: Path) -> Changes
     Raises:
         ConfigError: a weight that the base does not have, or keeps in a way that merge does not know.
     """
-    names = _Names(skeleton_of(base), names_in(base))
+    names = Names(skeleton_of(base), frozenset(stored_in_model(base)))
     tied = names.model.all_tied_weights_keys
     apart = [(twin, source) for twin, source in tied.items() if updates.get(twin) is not updates.get(source)]
     if apart and names.model.config.model_type in _SERVED_TIED:
@@ -87,7 +87,7 @@ def _grown(updates: Mapping[str, Update | ExpertsLowRank], model: PreTrainedMode
     return after
 
 
-class _Names:
+class Names:
     """Names of parameters, by the conversions of one model, among the tensors ``stored`` in its files."""
 
     def __init__(self, model: PreTrainedModel, stored: frozenset[str]) -> None:
@@ -129,7 +129,7 @@ class _Names:
                 raise ConfigError(f"the base keeps the experts of {parameter} in a way that merge does not know")
             if name not in self.stored:
                 raise self.absent(name)
-            placed[name] = LowRank(update.a[int(piece[0, rank])], piece[:, :rank], update.scale)
+            placed[name] = LowRank(Held(update.a[int(piece[0, rank])]), Held(piece[:, :rank]), update.scale)
         return placed
 
     def absent(self, name: str) -> ConfigError:

@@ -1,25 +1,48 @@
 """The stage ``merge``: base + adapter to a standard Hugging Face folder in storage, and a pointer to it."""
 
-import shutil
-import tempfile
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from serin.clients.files import output_folder, read_json, read_manifest, seal, write_json
+from serin.clients.files import code_digest, digest_of_file, write_json
+from serin.clients.models import prefix_of, write_pointer
+from serin.clients.runs import runs_folder
 from serin.clients.storage import Storage
-from serin.core.errors import ConfigError
+from serin.core.digest import digest_of
 from serin.core.manifest import MANIFEST, Manifest
 from serin.core.params import MergeParams
+from serin.lm.device import default_device
 from serin.merge.adapter import read_adapter
-from serin.merge.folder import copy_files, set_config, write_weights
+from serin.merge.base import Base, DequantisedBase, FullBase, Kind
+from serin.merge.choice import Choice, choose
+from serin.merge.folder import copy_files, set_config
+from serin.merge.parity import check_parity
 from serin.merge.placement import Changes, place
+from serin.merge.scratch import Scratch
+from serin.merge.store import keep, scratch_root
+from serin.merge.trained import Trained, read_trained
+from serin.merge.write import Done, write_weights
 
-POINTER = "pointer.json"
+_SEALED = "sealed"
 
 
-def run(params: MergeParams, base: Path, base_digest: str, adapter: Path | None, storage: Storage, out: Path) -> str:
+def run(
+    params: MergeParams,
+    base: Path,
+    base_digest: str,
+    adapter: Path | None,
+    storage: Storage,
+    out: Path,
+    dataset: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> str:
     """Merge, store under ``models/<name>/<digest>``, write the pointer to ``out``, and return the digest.
+
+    A start after a kill goes on: files that are whole are not made again.
 
     Args:
         params: of the stage.
@@ -29,62 +52,125 @@ def run(params: MergeParams, base: Path, base_digest: str, adapter: Path | None,
             without one the base itself becomes a servable model.
         storage: where the model goes.
         out: the pointer's folder.
+        dataset: that the adapter was trained on; ``merge.base: auto`` scores on its validation split.
+        environment: for SERIN_RUNS and XDG_CACHE_HOME.
 
     Raises:
         ConfigError: the adapter belongs to another base, or is of a kind that cannot be merged.
         InputError: a damaged file.
+        FinalError: the merged model does not answer as the base with the adapter does, or another process makes this merge.
+        StorageError: no room.
     """
-    made = _read_trained(adapter, base_digest) if adapter is not None else None
-    inputs = {"base": base_digest}
-    if made is not None:
-        inputs |= {made.kind: made.digest, "dataset": made.inputs["dataset"]}
-    scratch = Path(tempfile.mkdtemp(prefix="serin-merge-"))
-    try:
-        write_model(base, adapter, getattr(torch, params.dtype), scratch)
-        manifest = seal(scratch, kind="model", inputs=inputs, params=params.model_dump())
-        return store(manifest, scratch, params.name, storage, out)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    trained = read_trained(adapter, base_digest)
+    key = digest_of({"code": code_digest(), "params": params.model_dump(), "inputs": dict(trained.inputs)})
+    scratch = Scratch(scratch_root(storage, runs_folder(environment)), key)
+    with scratch.lock():
+        sealed = scratch.recall(_SEALED)
+        if sealed is None:
+            folder, manifest = _Merge(params, base, trained, dataset, scratch).make()
+            sealed = {"folder": folder.name, "manifest": manifest.model_dump()}
+            scratch.remember(_SEALED, sealed)
+        manifest = Manifest.model_validate(sealed["manifest"])
+        keep(scratch.folder / sealed["folder"], prefix_of(params.name, manifest.digest), storage)
+        write_pointer(manifest, params.name, out, onto=manifest.metrics["base"])
+        scratch.forget()
+    return manifest.digest
 
 
-def write_model(base: Path, trained: Path | None, dtype: torch.dtype, out: Path) -> None:
-    """Write the merged model's folder.
+def write_model(
+    base: Path, trained: Path | None, dtype: torch.dtype, out: Path, onto: Base | None = None, done: Done | None = None
+) -> dict[str, str]:
+    """Write the merged model's folder; returns the digests of its files.
 
     Args:
         base: the model's folder.
         trained: the folder of an adapter or of a whole model, or None.
         dtype: of all weights.
-        out: an empty folder.
+        out: the folder to write to.
+        onto: the weights that an adapter is added to; None: the base's own.
+        done: knows which files an earlier attempt finished.
 
     Raises:
         ConfigError: an adapter that cannot be merged.
         InputError: a damaged file.
+        StorageError: no room.
     """
     is_adapter = trained is not None and (trained / "adapter_config.json").is_file()
     changes = place(read_adapter(trained, base), base) if trained is not None and is_adapter else Changes()
-    write_weights(base if trained is None or is_adapter else trained, changes, dtype, out)
+    digests = write_weights(base if trained is None or is_adapter else trained, changes, dtype, out, onto, done)
     copy_files(base, trained, out)
     set_config(out, changes, dtype)
+    others = [path for path in out.iterdir() if path.name not in digests and not path.name.startswith(".")]
+    return digests | {path.name: digest_of_file(path) for path in others if path.name != MANIFEST}
 
 
-def _read_trained(folder: Path, base_digest: str) -> Manifest:
-    """The manifest of an adapter or of whole weights. Raises ConfigError where they come from another base."""
-    kind = "weights" if read_json(folder / MANIFEST).get("kind") == "weights" else "adapter"
-    made = read_manifest(folder, kind, verify=True)
-    if made.inputs["base"] != base_digest:
-        raise ConfigError(
-            f"{folder} was trained on the base {made.inputs['base'][:12]}, and this base is {base_digest[:12]}: merge "
-            "it with its own base, or train again"
+@dataclass(frozen=True, slots=True)
+class _Merge:
+    """One merge, in its scratch folder."""
+
+    params: MergeParams
+    base: Path
+    trained: Trained
+    dataset: Path | None
+    scratch: Scratch
+
+    def make(self) -> tuple[Path, Manifest]:
+        """The folder of the finished model, and its manifest, which stands in it."""
+        chosen = choose(self.params.base, self.base, self.trained, self.dataset, self.write, self.remembered)
+        folder = self.write(chosen.kind)
+        metrics: dict[str, Any] = {"base": chosen.as_metrics()}
+        if self.trained.is_adapter:
+            metrics["parity"] = self.remembered(f"parity.{chosen.kind}", lambda: self.compare(chosen, folder))
+        files = self.scratch.recall(f"files.{chosen.kind}")
+        manifest = Manifest(
+            kind="model",
+            files=files,
+            inputs=dict(self.trained.inputs),
+            params=self.params.model_dump(),
+            code=code_digest(),
+            metrics=metrics,
         )
-    return made
+        write_json(folder / MANIFEST, manifest.model_dump())
+        return folder, manifest
 
+    def write(self, kind: Kind) -> Path:
+        """The merge onto a base; made once."""
+        folder = self.scratch.model(kind)
+        self.remembered(
+            f"files.{kind}",
+            lambda: write_model(
+                self.base, self.trained.folder, self.dtype, folder, self.onto(kind), Done(self.scratch)
+            ),
+        )
+        return folder
 
-def store(manifest: Manifest, folder: Path, name: str, storage: Storage, out: Path) -> str:
-    """Put the merged model into storage, manifest last, and write the pointer that DVC tracks."""
-    digest = manifest.digest
-    prefix = f"models/{name}/{digest}"
-    storage.put_folder(folder, prefix, last=MANIFEST)
-    with output_folder(out) as pointer:
-        write_json(pointer / POINTER, {"name": name, "digest": digest, "prefix": prefix, "inputs": manifest.inputs})
-        seal(pointer, kind="pointer", inputs=manifest.inputs, params=manifest.params)
-    return digest
+    def onto(self, kind: Kind) -> Base:
+        """The weights that the adapter is added to."""
+        if kind == "full":
+            return FullBase()
+        notes = self.trained.notes
+        assert notes is not None
+        return DequantisedBase(self.base, notes, self.trained.dtype, default_device())
+
+    def compare(self, chosen: Choice, folder: Path) -> dict[str, Any]:
+        """The figures of parity. Raises FinalError where the merged model is another one."""
+        adapter = self.trained.folder
+        assert adapter is not None
+        onto = self.onto(chosen.kind)
+        nf4 = onto if chosen.kind == "dequantised" else self.onto("dequantised") if chosen.scores else None
+        changes = place(read_adapter(adapter, self.base), self.base)
+        return check_parity(self.base, onto, adapter, folder, changes, nf4)
+
+    def remembered(self, what: str, make: Callable[[], Any]) -> Any:
+        """What an earlier attempt made, or what is made now, which is then remembered."""
+        found = self.scratch.recall(what)
+        if found is None:
+            found = make()
+            self.scratch.remember(what, found)
+        return found
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the merged weights."""
+        dtype: torch.dtype = getattr(torch, self.params.dtype)
+        return dtype

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from serin.clients.files import code_digest, digests_in, output_folder, read_manifest, seal
+from serin.clients.files import code_digest, digests_in, output_folder, read_manifest, seal, write_json
+from serin.clients.runs import runs_folder
 from serin.clients.storage import open_storage
 from serin.core.digest import digest_of, digest_of_files
 from serin.core.errors import ConfigError, GateError, PreemptedError, StorageError
@@ -18,6 +19,7 @@ from serin.core.manifest import MANIFEST, Manifest
 from serin.core.params import CheckpointParams, Params, TrainParams
 from serin.lm.device import bound_kernel_caches, give_memory_back
 from serin.lm.load import load_stops, load_tokenizer
+from serin.lm.nf4 import NOTES, Noted, digest_of_notes, note_nf4, notes_as_json
 from serin.lm.packing import find_layout
 from serin.train.checkpoint.attempts import (
     Attempt,
@@ -115,7 +117,9 @@ def run(
         **_digest_of_start(params.train, inputs.base_digest),
     }
     store = CheckpointStore(
-        runs_folder(params.runs.checkpoints, environment), key_of(params.train, digests), params.runs.checkpoints.keep
+        checkpoints_folder(params.runs.checkpoints, environment),
+        key_of(params.train, digests),
+        params.runs.checkpoints.keep,
     )
     options = options or Options()
     with processes(environment) as team, store.lock() if team.is_first else nullcontext():
@@ -123,9 +127,11 @@ def run(
         if team.is_first and options.fresh:
             store.forget()
         with watched(watch(store.folder), store) if team.is_first else nullcontext(Watchers([])) as watcher:
-            history, model, data = train(params, inputs, store, team, watcher, options)
+            history, model, data, nf4 = train(params, inputs, store, team, watcher, options)
             weights = gather(model.trained, team) if params.runs.sharded and params.train.method == "full" else None
-            return write_output(out, model, weights, history, data, params.train, digests) if team.is_first else None
+            if not team.is_first:
+                return None
+            return write_output(out, model, weights, history, data, params.train, digests, nf4)
 
 
 @contextmanager
@@ -147,8 +153,8 @@ def watched(watcher: Watcher, store: CheckpointStore) -> Iterator[Watcher]:
 
 def train(
     params: Params, inputs: Inputs, store: CheckpointStore, team: Processes, watcher: Watcher, options: Options
-) -> tuple[History, TrainableModel, Data]:
-    """How the run went, the model with the chosen weights, and what it was trained on."""
+) -> tuple[History, TrainableModel, Data, dict[str, Noted]]:
+    """How the run went, the model with the chosen weights, what it was trained on, and notes of the base's weights in NF4."""
     tokenizer = load_tokenizer(inputs.base)
     pieces = add_tokens(tokenizer, params.train.added_tokens)
     data = read_data(params, inputs, tokenizer, watcher)
@@ -162,6 +168,7 @@ def train(
         assert attempt is not None
         sharded = params.runs.sharded and team.count > 1
         model = build(params.train, inputs.base, tokenizer, pieces, torch.device("cpu") if sharded else None)
+        nf4 = note_nf4(model.module)
         if sharded:
             whole = params.train.method != "full"
             model = replace(model, trained=shard(model.module, model.trained, whole, team))
@@ -184,7 +191,7 @@ def train(
     finally:
         if copies is not None:
             copies.close()
-    return history, model, data
+    return history, model, data, nf4
 
 
 def read_data(params: Params, inputs: Inputs, tokenizer: PreTrainedTokenizerBase, watcher: Watcher) -> Data:
@@ -257,14 +264,18 @@ def write_output(
     data: Data,
     params: TrainParams,
     digests: Mapping[str, str],
+    nf4: Mapping[str, Noted],
 ) -> Manifest:
-    """The adapter or the weights, the curves, and the manifest over all."""
+    """The adapter or the weights, the curves, notes of the base's weights in NF4, and the manifest over all."""
     metrics = figures_of(model, history, data)
+    inputs = dict(digests) | ({"nf4": digest_of_notes(nf4)} if nf4 else {})
     with output_folder(out) as folder:
         model.save(folder, weights)
+        if nf4:
+            write_json(folder / NOTES, notes_as_json(nf4))
         write_curves(folder, history, metrics)
         kind = "weights" if params.method == "full" else "adapter"
-        return seal(folder, kind=kind, inputs=dict(digests), params=params.model_dump(), metrics=metrics)
+        return seal(folder, kind=kind, inputs=inputs, params=params.model_dump(), metrics=metrics)
 
 
 def figures_of(model: TrainableModel, history: History, data: Data) -> dict[str, Any]:
@@ -303,14 +314,9 @@ def key_of(params: TrainParams, digests: Mapping[str, str]) -> str:
     return digest_of({"code": code_digest(), "params": params.model_dump(), "inputs": dict(digests)})
 
 
-def runs_folder(params: CheckpointParams, environment: Mapping[str, str]) -> Path:
+def checkpoints_folder(params: CheckpointParams, environment: Mapping[str, str]) -> Path:
     """Where runs keep their checkpoints: it depends neither on the working directory nor on an output."""
-    if params.folder is not None:
-        return Path(params.folder).expanduser()
-    if "SERIN_RUNS" in environment:
-        return Path(environment["SERIN_RUNS"])
-    cache = environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "~")).expanduser() / ".cache"
-    return Path(cache) / "serin" / "runs"
+    return runs_folder(environment) if params.folder is None else Path(params.folder).expanduser()
 
 
 def _digest_of_start(params: TrainParams, base_digest: str) -> dict[str, str]:

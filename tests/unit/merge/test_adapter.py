@@ -40,8 +40,8 @@ def test_an_update_has_the_tensors_of_its_layer_and_the_scale_that_the_config_sa
         change_config(adapter, **fields)
         update = read_adapter(adapter, tiny_base)[name]
         assert isinstance(update, LowRank)
-        assert torch.equal(update.a, tensors[f"{PREFIX}.lora_A.weight"])
-        assert torch.equal(update.b, tensors[f"{PREFIX}.lora_B.weight"])
+        assert torch.equal(update.a.read(), tensors[f"{PREFIX}.lora_A.weight"])
+        assert torch.equal(update.b.read(), tensors[f"{PREFIX}.lora_B.weight"])
         assert update.scale == scale
 
 
