@@ -21,6 +21,7 @@ from serin.core.errors import ConfigError
 from serin.lm.attention import BLOCKS
 from serin.lm.chat import stop_token_ids
 from serin.lm.device import Attention, attention_for, default_device
+from serin.lm.four_bit import forbid_repacking, misread_layer
 
 transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a stage shows its own progress
 
@@ -74,13 +75,9 @@ def load_for_training(
 ) -> PreTrainedModel:
     """Load a model to be trained on ``device`` (None: the default one); with ``nf4`` its linear layers in 4 bits.
 
-    On a CPU with avx512_bf16, bitsandbytes
-    repacks 4-bit weights at the first forward in eval mode; the next training forward then takes a kernel without autograd, and
-    gradients are silently wrong. That repacking is turned off here.
-
     Raises:
         ConfigError: the folder holds no causal LM, a part of one, or one that runs code of its own; FlashAttention that cannot
-            run; ``nf4`` for a model without linear layers.
+            run; ``nf4`` for a model without linear layers, or whose layers this device decodes wrongly.
     """
     device = device or default_device()
     config = read_config(folder)
@@ -97,6 +94,11 @@ def load_for_training(
     if forbid_repacking(model) == 0 and nf4:
         raise ConfigError(
             f"{folder}: nothing of it can be quantised, for it has no linear layers; set train.method: lora"
+        )
+    if misread := misread_layer(model):
+        raise ConfigError(
+            f"{folder}: bitsandbytes decodes the 4-bit weights of {misread} wrongly on this CPU, so training would learn against "
+            "another model; set train.method: lora, or train on a GPU"
         )
     return model
 
@@ -168,14 +170,3 @@ def read_config(folder: Path) -> PretrainedConfig:
             "method: qlora quantises that itself, and merge needs whole weights"
         )
     return config
-
-
-def forbid_repacking(model: torch.nn.Module) -> int:
-    """Turn bitsandbytes' inference repacking off on every 4-bit layer; returns how many there are."""
-    count = 0
-    for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            layer: Any = module
-            layer.support_avx512bf16_for_cpu = False
-            count += 1
-    return count

@@ -11,7 +11,8 @@ from serin.core.errors import ConfigError
 from serin.lm.attention import BLOCKS
 from serin.lm.chat import Example
 from serin.lm.device import attention_for
-from serin.lm.load import forbid_repacking, load_for_training, load_model, load_tokenizer
+from serin.lm.four_bit import forbid_repacking
+from serin.lm.load import load_for_training, load_model, load_tokenizer
 from serin.lm.packing import lay_out, target_nll
 
 

@@ -19,7 +19,7 @@ SMALL = {
 CONFIGS: Mapping[str, Callable[[], PretrainedConfig]] = {
     "llama": lambda: LlamaConfig(**SMALL),
     "phi3": lambda: Phi3Config(**SMALL),
-    "gpt2": lambda: GPT2Config(**TOKENS, vocab_size=120, n_embd=36, n_layer=2, n_head=4, n_positions=64),
+    "gpt2": lambda: GPT2Config(**TOKENS, vocab_size=120, n_embd=50, n_layer=2, n_head=2, n_positions=64),
     "moe": lambda: Qwen3MoeConfig(**SMALL, head_dim=18, moe_intermediate_size=16, num_experts=4, num_experts_per_tok=2),
 }
 
