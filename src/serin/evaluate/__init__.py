@@ -1,1 +1,1 @@
-"""Base against tuned on held-out questions. One rule: the figures and the gate are pure functions of the answers."""
+"""A candidate against its base and production on held-out questions. One rule: figures and gate are pure functions of answers."""

@@ -89,6 +89,14 @@ def test_changing_sides_changes_the_sign_and_nothing_else(values: list[tuple[flo
     assert other.p == one.p
 
 
+def test_chance_is_told_also_where_no_draw_comes_as_far() -> None:
+    """Else a correction for five hundred gains would find nothing in any of them."""
+    clear = compare(Pairs([0.9] * 60, [0.1] * 60, each_alone(60)), 0.95, 500, 1)
+    assert 2 * 0.5**60 <= clear.p < 1e-10
+    few = compare(Pairs([0.9] * 5, [0.1] * 5, each_alone(5)), 0.95, 500, 1)
+    assert few.p >= 2 * 0.5**5
+
+
 def test_nothing_to_compare_is_refused() -> None:
     with pytest.raises(ValueError, match="expected the same number"):
         Pairs([], [], [])
