@@ -42,7 +42,10 @@ def test_pipelines_call_verbs_with_options_that_exist(name: str) -> None:
             assert set(re.findall(r"--[a-z-]+", arguments)) <= known
         for params in stage.get("params", []):
             sections = params if isinstance(params, dict) else {"params.yaml": [params]}
-            assert all(section in Params.model_fields for names in sections.values() for section in names)
+            for names in sections.values():
+                for section, *fields in (name.split(".") for name in names):
+                    assert section in Params.model_fields
+                    assert set(fields) <= set(Params.model_fields[section].default.__class__.model_fields)
 
 
 @pytest.mark.parametrize("name", PIPELINES)
