@@ -1,5 +1,6 @@
 """``serin evaluate`` on tiny real models: what is measured, what is judged, and what is left when it is killed."""
 
+import csv
 import re
 import shutil
 import signal
@@ -270,3 +271,29 @@ def test_two_candidates_at_once_are_refused(project: Project) -> None:
     done = project.evaluate("--merged", "artifacts/merged", "--adapter", "artifacts/adapter")
     assert done.code == 2
     assert "name one candidate each" in done.output
+
+
+def test_people_compare_answers_and_their_ratings_come_back(project: Project) -> None:
+    assert project.evaluate().code == 0
+    exported = project.evaluate("--human", "export", "--people", "people", "--raters", "2", "--questions", "6")
+    assert exported.code == 0, exported.output
+    sheets = sorted((project.folder / "people/sheets").glob("*.csv"))
+    assert len(sheets) == 2
+    for path in sheets:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            head, *items = csv.reader(file)
+        asked = next(i for i, column in enumerate(head) if column.startswith("better"))
+        for item in items:
+            item[asked] = "1" if "months" in item[head.index("answer 1")] else "2"
+        with path.open("w", encoding="utf-8-sig", newline="") as file:
+            csv.writer(file).writerows([head, *items])
+    imported = project.evaluate("--human", "import", "--people", "people", *map(str, sheets))
+    assert imported.code == 0, imported.output
+    human = read_json(project.folder / "people/human.json")
+    assert human["slices"]["all"]["win_rate"] == 1.0
+    assert human["slices"]["all"]["ci_low"] < 1.0
+    page = (project.folder / "people/evaluation.html").read_text()
+    assert "Krippendorff" in page
+    again = project.evaluate("--human", "import", "--people", "people", str(sheets[0]), str(sheets[0]))
+    assert again.code == 1
+    assert not again.output.startswith("Traceback")
