@@ -62,37 +62,29 @@ def run(
         InputError: a damaged dataset.
         RetryableError: an endpoint broke off; what it had answered is kept.
     """
-    by_name = {subject.name: subject for subject in subjects}
-    candidate = by_name["candidate"]
     data = read_manifest(dataset, "dataset", verify=True)
     questions = load_questions_of(params, dataset)
     instruments = set_up(params, questions.sets, environment)
-    answered: dict[str, dict[str, Answered]] = {name: {} for name in questions.sets}
-    tasks: dict[str, Mapping[str, Scores]] = {}
-    for subject in subjects:
-        for name, found in answer_sets(subject, questions.sets, kept, partial(progress, subject.name)).items():
-            answered[name][subject.name] = found
-        if instruments.tasks.tasks:
-            run_all = partial(run_tasks, params.forgetting, loaded=instruments.tasks)
-            tasks[subject.name] = subject.answerer.score_tasks(run_all)
-        subject.answerer.close()
-    scores = {name: instruments.metrics.score_all(name, by_model) for name, by_model in answered.items()}
-    judged = prefer(params, instruments.endpoint, answered["test"]) if instruments.is_judged else {}
-    scored = [(name, ScoredSet(asked, scores[name])) for name, asked in questions.sets.items()]
-    scored += [
-        (
-            "test",
-            ScoredSet(questions.sets["test"], {}, {over: {PREFERENCE: _of_pairs(j)} for over, j in judged.items()}),
-        )
+    heard = ask(params, subjects, questions.sets, instruments.tasks, kept, progress)
+    scores = {name: instruments.metrics.score_all(name, by_model) for name, by_model in heard.answered.items()}
+    judged = prefer(params, instruments.endpoint, heard.answered["test"]) if instruments.is_judged else {}
+    scored = [
+        *((name, ScoredSet(asked, scores[name])) for name, asked in questions.sets.items()),
+        ("test", ScoredSet(questions.sets["test"], {}, {m: {PREFERENCE: _of_pairs(j)} for m, j in judged.items()})),
+        *_of_tasks(heard.tasks),
     ]
-    scored += _of_tasks(tasks)
     figures = measure(scored, params, instruments.better)
+    by_name = {subject.name: subject for subject in subjects}
+    candidate = by_name["candidate"]
     verdict = judge(candidate.digest, params.against, params.rules, figures)
+    metrics = figures.as_dict() | {"questions": {name: len(asked) for name, asked in questions.sets.items()}}
     lines = [
-        line for name in answered for line in lines_of(name, answered[name], scores[name], fields_of(name, params))
+        line
+        for name, by_model in heard.answered.items()
+        for line in lines_of(name, by_model, scores[name], fields_of(name, params))
     ]
-    told = figures.as_dict() | {"questions": {name: len(asked) for name, asked in questions.sets.items()}}
     counts = {over: found.as_dict() for over, found in judged.items()}
+    about = About(candidate.called, by_name["base"].called, judge=counts)
     lineage = {
         "called": {subject.name: subject.called for subject in subjects},
         "answers": candidate.via,
@@ -101,16 +93,46 @@ def run(
         "safety_judge": instruments.safety.summary(),
     }
     with output_folder(out) as folder:
-        write_json(folder / "metrics.json", told)
+        write_json(folder / "metrics.json", metrics)
         write_json(folder / "verdict.json", verdict.as_dict())
         write_jsonl(folder / "answers.jsonl", lines)
-        write_plots(told, lines, folder)
-        about = About(candidate.called, by_name["base"].called, judge=counts)
-        page = render_evaluation(told, verdict.as_dict(), lines, params.model_dump(), about)
+        write_plots(metrics, lines, folder)
+        page = render_evaluation(metrics, verdict.as_dict(), lines, params.model_dump(), about)
         (folder / "evaluation.html").write_text(page, encoding="utf-8")
         inputs = {"dataset": data.digest} | {subject.name: subject.digest for subject in subjects}
-        seal(folder, kind="evaluation", inputs=inputs, params=params.model_dump(), metrics=told, lineage=lineage)
+        seal(folder, kind="evaluation", inputs=inputs, params=params.model_dump(), metrics=metrics, lineage=lineage)
     return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the models said."""
+
+    answered: Mapping[str, Mapping[str, Answered]]
+    """By set of questions, then by model."""
+    tasks: Mapping[str, Mapping[str, Scores]]
+    """Of each model that is in this process, the scores of lm-evaluation-harness by task."""
+
+
+def ask(
+    params: EvaluateParams,
+    subjects: Sequence[Subject],
+    sets: Mapping[str, Sequence[Conversation]],
+    tasks: LoadedTasks,
+    kept: Path,
+    progress: Progress,
+) -> Heard:
+    """Ask one model after the other; each is gone before the next one is loaded."""
+    answered: dict[str, dict[str, Answered]] = {name: {} for name in sets}
+    of_tasks: dict[str, Mapping[str, Scores]] = {}
+    for subject in subjects:
+        for name, found in answer_sets(subject, sets, kept, partial(progress, subject.name)).items():
+            answered[name][subject.name] = found
+        if tasks.tasks:
+            run_all = partial(run_tasks, params.forgetting, loaded=tasks)
+            of_tasks[subject.name] = subject.answerer.score_tasks(run_all)
+        subject.answerer.close()
+    return Heard(answered, of_tasks)
 
 
 @dataclass(frozen=True, slots=True)
