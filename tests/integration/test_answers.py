@@ -12,11 +12,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serin.clients.files import read_jsonl
+from serin.clients.files import digests_in, read_json, read_jsonl
+from serin.clients.storage import FolderStorage
 from serin.core.conversation import Conversation, Message
+from serin.core.digest import digest_of_files
 from serin.core.errors import ConfigError, RetryableError
+from serin.core.params import EvaluateParams
+from serin.evaluate import stage
 from serin.evaluate.answers.local import LocalModel
 from serin.evaluate.answers.served import Address, ServedModel
+from serin.evaluate.subject import Candidate, base_of, candidate_of
+
+from .training import write_dataset
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "examples/labour-law/base"
@@ -92,6 +99,30 @@ def test_likelihoods_are_the_same_from_both(url: str, local: LocalModel) -> None
     assert {i: found.tokens for i, found in theirs.items()} == {i: found.tokens for i, found in mine.items()}
     for i, found in mine.items():
         assert theirs[i].nll == pytest.approx(found.nll, abs=TOLERANCE_NATS * found.tokens)
+
+
+def test_an_evaluation_has_the_same_figures_through_an_endpoint(url: str, tmp_path: Path) -> None:
+    asked = [q for q in questions() if "language" in q.meta]
+    dataset = write_dataset(tmp_path / "dataset", test=[q.as_dict() for q in asked])
+    params = EvaluateParams.model_validate(
+        {
+            "max_new_tokens": NEW_TOKENS,
+            "resamples": 200,
+            "safety": {"red_team": []},
+            "forgetting": {"general": []},
+            "rules": [{"metric": "token_f1", "over": "base", "above": -1}],
+        }
+    )
+    digest = digest_of_files(digests_in(BASE))
+    base = base_of(params, BASE, digest, "the example's")
+    found = {}
+    for name, address in (("local", None), ("served", Address(url, "example"))):
+        candidate = candidate_of(params, Candidate(folder=BASE, address=address), BASE, digest, FolderStorage(tmp_path))
+        stage.run(params, [candidate, base], dataset, tmp_path / name, tmp_path / "out", lambda *_: None, {})
+        found[name] = read_json(tmp_path / "out/metrics.json")["means"]["candidate"]["test"]
+    perplexity = {name: means.pop("perplexity")["all"] for name, means in found.items()}
+    assert found["served"] == found["local"]
+    assert perplexity["served"] == pytest.approx(perplexity["local"], rel=TOLERANCE_NATS)
 
 
 def test_a_model_that_is_not_served_there_is_refused(url: str) -> None:
