@@ -82,7 +82,7 @@ def test_a_merged_model_is_found_by_its_pointer_its_revision_and_its_folder(
     folder = base_stage.load(base).folder
     digest = "3f9a1c20" + "0" * 56
     shutil.copytree(folder, tmp_path / f"store/models/law-qa/{digest}")
-    record = {"name": "law-qa", "digest": digest, "prefix": f"models/law-qa/{digest}"}
+    record = {"name": "law-qa", "digest": digest, "prefix": f"models/law-qa/{digest}", "inputs": {}}
     for path in (Path("artifacts/merged/pointer.json"), Path(f"store/published/law-qa/{digest}.json")):
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(record))
