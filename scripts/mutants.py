@@ -160,7 +160,7 @@ MUTANTS = (
     ),
     Mutant(
         "on a CPU an evaluation spoils the gradients after it: 4-bit weights are repacked",
-        "lm/load.py",
+        "lm/four_bit.py",
         "layer.support_avx512bf16_for_cpu = False",
         "layer.support_avx512bf16_for_cpu = True",
         "tests/unit/lm/test_load.py",
