@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import gto.log  # noqa: F401 - sets logging up when it is imported, which closes the streams of handlers that others made before
 import pytest
 
 

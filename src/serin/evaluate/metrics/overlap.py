@@ -1,8 +1,10 @@
 """Accuracy by overlap in order: chrF by sacrebleu, ROUGE by rouge-score."""
 
+import sys
 from functools import cache
 from typing import ClassVar, Literal
 
+from absl import logging as absl_logging
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import Tokenizer
 from sacrebleu.metrics.chrf import CHRF
@@ -10,6 +12,10 @@ from sacrebleu.metrics.chrf import CHRF
 from serin.core.grading import tokens
 from serin.evaluate.metrics.metric import Better, Exchange
 from serin.evaluate.metrics.single import SingleMetric, has_reference
+
+# rouge-score brings absl, whose handler takes what is stderr at that moment for its own, and closes it when another library sets
+# logging up anew. Where stderr is captured, as under pytest, that would end the process; the real one it leaves alone.
+absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 RougeType = Literal["rouge1", "rouge2", "rougeL"]
 

@@ -1,5 +1,7 @@
 """chrF and ROUGE are the libraries' own figures, and hold for Chinese."""
 
+import subprocess
+import sys
 from random import Random
 
 import pytest
@@ -83,3 +85,16 @@ def test_the_order_of_the_questions_changes_no_value(pairs: list[tuple[str, str]
     for metric in METRICS:
         straight = metric.score(asked).values
         assert metric.score([asked[i] for i in order]).values == tuple(straight[i] for i in order)
+
+
+def test_a_captured_stderr_is_not_closed_when_another_library_sets_logging_up() -> None:
+    """absl, which rouge-score brings, did that: it ended a run of pytest."""
+    script = """
+import contextlib, io, logging.config, sys
+sys.stderr = captured = io.StringIO()
+import serin.evaluate.metrics.overlap
+with contextlib.redirect_stderr(io.StringIO()):
+    logging.config.dictConfig({"version": 1})
+sys.exit(captured.closed)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
