@@ -27,6 +27,7 @@ from serin.clients.storage import FolderStorage
 from serin.core.params import BaseParams, MergeParams, PublishParams
 from serin.merge import stage as merge_stage
 from serin.publish import stage as publish_stage
+from serin.publish.evidence import Outputs
 from serin.serve.processes import processes_of
 from serin.serve.revisions import route_of
 
@@ -80,7 +81,8 @@ def publish(folder: Path, base: base_stage.Base, name: str) -> str:
     storage = FolderStorage(folder / ".serin/storage")
     merge_stage.run(MergeParams(name=name), base.folder, base.digest, None, storage, folder / f"{name}-merged")
     chosen = PublishParams(override="untuned, for the tests of serving")
-    return str(publish_stage.run(chosen, folder / f"{name}-merged", None, storage, folder / f"{name}-published"))
+    outputs = Outputs(folder / f"{name}-merged", None, folder / "adapter", folder / "dataset", folder / "base")
+    return str(publish_stage.run(chosen, outputs, storage, folder, folder / f"{name}-published").revision)
 
 
 @pytest.fixture(scope="module")
