@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from serin.clients.files import digests_in, read_json, read_manifest
-from serin.clients.models import read_pointer
+from serin.clients.models import prefix_of, read_pointer
 from serin.clients.storage import Storage
 from serin.core.digest import digest_of, digest_of_files
 from serin.core.errors import ConfigError, InputError, StorageError
@@ -97,7 +97,7 @@ def production_of(params: EvaluateParams, storage: Storage) -> Subject | None:
         return None
     revision = Revision.parse(params.against)
     try:
-        folder = storage.fetch_folder(f"models/{revision.name}/{revision.digest}", MODELS / revision.digest)
+        folder = storage.fetch_folder(prefix_of(revision.name, revision.digest), MODELS / revision.digest)
         _verified(folder, revision.digest)
     except StorageError as error:
         raise ConfigError(

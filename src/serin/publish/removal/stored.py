@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from serin.clients.models import prefix_of
 from serin.clients.storage import Storage
 from serin.core.manifest import MANIFEST
 from serin.core.revision import Revision
@@ -24,7 +25,7 @@ class StoredModel:
     @property
     def prefix(self) -> str:
         """Where it lies in storage."""
-        return f"{FOLDER}/{self.revision.name}/{self.revision.digest}"
+        return prefix_of(self.revision.name, self.revision.digest)
 
 
 def stored_models(storage: Storage) -> list[StoredModel]:
