@@ -13,7 +13,7 @@ resolve() { # EXTRA OUTPUT CONSTRAINTS...
     local extra=$1 output=$2
     shift 2
     .venv/bin/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11 \
-        --extra train --extra report --extra semantic --extra tracking --extra harness --extra dev --extra "$extra" --override overrides.txt \
+        --extra train --extra report --extra semantic --extra tracking --extra harness --extra cluster --extra controller --extra dev --extra "$extra" --override overrides.txt \
         "${@/#/--constraint=}" --output-file "$output" pyproject.toml
 }
 

@@ -45,5 +45,5 @@ echo "serin: setting up .venv with the $serve builds; this takes one to five min
 # Bytecode is compiled here, once: vLLM and Ray import half a minute of sources in every process otherwise, also where
 # PYTHONDONTWRITEBYTECODE is set.
 .venv/bin/uv pip install --compile-bytecode --python .venv/bin/python \
-    --constraint constraints.txt --override overrides.txt --editable ".[train,report,semantic,tracking,harness,$serve,dev]"
+    --constraint constraints.txt --override overrides.txt --editable ".[train,report,semantic,tracking,harness,cluster,controller,$serve,dev]"
 touch .venv/.complete

@@ -1,11 +1,12 @@
 """``params.yaml`` as typed, immutable values: one section a stage, every fault reported at once."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from serin.core.errors import ParamsError
+from serin.core.params.cluster import KubernetesParams, PlacementParams, ResourceParams, Toleration
 from serin.core.params.data import BaseParams, RebuildParams, StorageParams
 from serin.core.params.evaluation import (
     EvaluateParams,
@@ -41,6 +42,7 @@ __all__ = [
     "EvaluateParams",
     "ForgettingParams",
     "JudgeParams",
+    "KubernetesParams",
     "LanguageParams",
     "LimitParams",
     "LoraParams",
@@ -49,11 +51,13 @@ __all__ = [
     "NearDuplicateParams",
     "Params",
     "PersonalDataParams",
+    "PlacementParams",
     "PrepareParams",
     "PublishParams",
     "QuantiseParams",
     "RebuildParams",
     "RelevanceParams",
+    "ResourceParams",
     "RolloutParams",
     "RuleParams",
     "RunParams",
@@ -64,6 +68,7 @@ __all__ = [
     "SourceParams",
     "SplitParams",
     "StorageParams",
+    "Toleration",
     "TrainParams",
     "ValidationParams",
     "parse_params",
@@ -84,6 +89,10 @@ class Params(Section):
     publish: PublishParams = PublishParams()
     serve: ServeParams = ServeParams()
     rollout: RolloutParams = RolloutParams()
+    executor: Literal["local", "kubernetes"] = "local"
+    """Where train, merge, evaluate and publish run: in a process of this machine, or as Jobs of a cluster."""
+    kubernetes: KubernetesParams | None = None
+    """The cluster; needed where ``executor`` is ``kubernetes``."""
 
 
 def parse_params(values: Mapping[str, Any] | None, source: str) -> Params:

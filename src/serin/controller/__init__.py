@@ -1,0 +1,1 @@
+"""FineTunes on Kubernetes: pure decisions, and one loop that observes and acts. One rule: nothing here imports torch."""

@@ -1,0 +1,1 @@
+"""The custom resources of ``serin.dev/v1alpha1`` as values: what users write, and what the controller answers. No I/O."""
