@@ -128,7 +128,6 @@ def merge_with_serin(folder: Path) -> dict[str, float]:
     from serin.clients.storage import FolderStorage
     from serin.core.manifest import MANIFEST, Manifest
     from serin.merge import stage
-    from serin.merge.store import keep
 
     report_start()
     begin = time.monotonic()
@@ -136,7 +135,7 @@ def merge_with_serin(folder: Path) -> dict[str, float]:
     out.mkdir()
     files = stage.write_model(folder / "base", folder / "adapter", torch.bfloat16, out)
     write_json(out / MANIFEST, Manifest(kind="model", files=files).model_dump())
-    keep(out, "serin", FolderStorage(folder))
+    FolderStorage(folder).move_folder(out, "serin", last=MANIFEST)
     return {"merge": time.monotonic() - begin}
 
 

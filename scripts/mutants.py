@@ -51,13 +51,13 @@ MUTANTS = (
     ),
     Mutant(
         "a rule that finds nothing to look at lets the candidate pass",
-        "evaluate/compare/gate.py",
-        """        if self.found is None:
-            return False
-        return self.found > self.limit""",
-        """        if self.found is None:
-            return True
-        return self.found > self.limit""",
+        "core/verdict.py",
+        """        if found is None:
+            return rule
+""",
+        """        if found is None:
+            return rule.model_copy(update={"passed": True})
+""",
         "tests/unit/evaluate/compare/test_gate.py",
     ),
     Mutant(

@@ -17,8 +17,8 @@ from serin.clients.files import read_json, read_jsonl, read_manifest, write_json
 from serin.clients.storage import FolderStorage
 from serin.core.errors import ConfigError
 from serin.core.params import EvaluateParams, MergeParams, Params, StorageParams, TrainParams
+from serin.core.verdict import Verdict
 from serin.evaluate import stage
-from serin.evaluate.compare.gate import Verdict
 from serin.evaluate.subject import Candidate, Subject, base_of, candidate_of, production_of
 from serin.lm.load import load_model
 from serin.merge import stage as merge_stage

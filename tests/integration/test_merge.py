@@ -216,7 +216,7 @@ def undisturbed(work: Path, tiny_dataset: Path, tmp_path_factory: pytest.TempPat
         ("serin.merge.write:write_shard", 4, True, 3),
         ("serin.merge.stage:check_parity", 1, True, -1),
         ("serin.merge.stage:write_json", 1, False, -1),  # the manifest
-        ("serin.merge.stage:keep", 1, False, -1),
+        ("serin.clients.storage:FolderStorage.move_folder", 1, False, -1),
         ("serin.merge.stage:write_pointer", 1, False, -1),
     ],
 )

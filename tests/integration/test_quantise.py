@@ -18,11 +18,12 @@ import torch
 import yaml
 from click.testing import CliRunner
 
+from serin.base import stage as base_stage
 from serin.cli.quantise import command
 from serin.clients.files import read_manifest, seal
 from serin.clients.models import Pointer, read_pointer, store_model
 from serin.clients.storage import FolderStorage
-from serin.core.params import QuantiseParams
+from serin.core.params import BaseParams, QuantiseParams
 from serin.lm.load import load_model, load_stops, load_tokenizer
 from serin.quantise.calibration import draw, read_calibration, render
 from serin.quantise.environment import FOLDER, VARIABLE, find_python, set_up
@@ -32,6 +33,14 @@ PARAMS = QuantiseParams(calibration_records=8)
 SCHEMES = ("w8a8-int8", "w4a16", "fp8")
 LARGEST = {"w8a8-int8": 0.05, "w4a16": 0.1, "fp8": 0.15}
 """How far a token's log-probability may move, in nats."""
+QUICK = {
+    "max_new_tokens": 4,
+    "resamples": 200,
+    "slices": ["language"],
+    "rules": [{"metric": "perplexity", "over": "base", "below": 0.5}],
+    "safety": {"red_team": []},
+    "forgetting": {"general": []},
+}
 BITS = {"w8a8-int8": 8, "w4a16": 4, "fp8": 8}
 ENGINE = """
 import json, sys
@@ -69,11 +78,12 @@ class Project:
         self.folder = folder
         self.environment = {**os.environ, VARIABLE: str(python)}
         self.storage = FolderStorage(folder / "storage")
-        values = {"storage": {"url": str(folder / "storage")}, "quantise": PARAMS.model_dump()}
+        values = {"storage": {"url": str(folder / "storage")}, "quantise": PARAMS.model_dump(), "evaluate": QUICK}
         (folder / "params.yaml").write_text(yaml.safe_dump(values))
+        base_stage.run(BaseParams(model=str(model)), folder / "base", lambda *_: None)
         shutil.copytree(dataset, folder / "dataset")
         shutil.copytree(model, folder / "model")
-        inputs = {"base": "ab" * 32, "dataset": read_manifest(dataset, "dataset").digest}
+        inputs = {"base": base_stage.load(folder / "base").digest, "dataset": read_manifest(dataset, "dataset").digest}
         manifest = seal(folder / "model", kind="model", inputs=inputs)
         self.merged = store_model(manifest, folder / "model", "law-qa", self.storage, folder / "merged")
 
@@ -88,6 +98,18 @@ class Project:
     def quantise(self, scheme: str, out: str) -> tuple[Pointer, str]:
         done = CliRunner(env=self.environment).invoke(command, self.arguments(scheme, out), catch_exceptions=False)
         return read_pointer(self.folder / out), done.output
+
+    def serin(self, *arguments: str, says: str = "") -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "serin", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            input=says,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
 
     def stored(self, pointer: Pointer) -> Path:
         return self.storage.fetch_folder(pointer.prefix, self.folder / "unused")
@@ -136,6 +158,24 @@ def test_an_export_is_a_hugging_face_folder_in_fewer_bits(
 
 def test_the_same_inputs_give_the_same_bytes(project: Project, made: Mapping[str, tuple[Pointer, str]]) -> None:
     assert project.quantise("w4a16", "again")[0] == made["w4a16"][0]
+
+
+def test_a_quantised_candidate_is_asked_judged_and_published_as_any_other(
+    project: Project, made: Mapping[str, tuple[Pointer, str]]
+) -> None:
+    revision = f"law-qa@{made['w4a16'][0].digest}"
+    answers = project.serin("chat", "--merged", "w4a16", "--max-new-tokens", "4", says="How long?\n")
+    assert answers.returncode == 0, answers.stderr
+    assert answers.stderr.splitlines() == ["loading law-qa-" + revision[7:15], "talking to law-qa-" + revision[7:15]]
+    places = ("--base", "base", "--dataset", "dataset")
+    judged = project.serin("evaluate", "--merged", "w4a16", "--out", "evaluation", "--gate", *places)
+    assert judged.returncode == 0, judged.stderr
+    assert f"verdict on {revision}: passed" in judged.stdout
+    refused = project.serin("publish", "--merged", "w8a8-int8", "--evaluation", "evaluation", *places)
+    assert (refused.returncode, f"the verdict is about {revision[7:19]}" in refused.stderr) == (3, True)
+    published = project.serin("publish", "--merged", "w4a16", "--evaluation", "evaluation", *places)
+    assert (published.returncode, revision in published.stdout) == (0, True), published.stderr
+    assert f"from merged {project.merged.digest}" in project.serin("models", "lineage", revision).stdout
 
 
 @pytest.mark.filterwarnings(

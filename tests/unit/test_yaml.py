@@ -1,4 +1,5 @@
-"""Every YAML file of the repository is what its reader takes: params, or a DVC pipeline whose commands and inputs exist."""
+"""Every YAML file of the repository is what its reader takes: params, a DVC pipeline whose commands and inputs exist, or
+a manifest, which ``k8s/`` and ``controller/crds/`` beside this file test."""
 
 import re
 import subprocess
@@ -18,10 +19,11 @@ FILES = subprocess.run(
 ).stdout.split()
 PIPELINES = [name for name in FILES if name.endswith("dvc.yaml")]
 PARAMS = [name for name in FILES if name.endswith("params.yaml")]
+MANIFESTS = [name for name in FILES if name.startswith(("k8s/", "examples/kubernetes/"))]
 
 
 def test_every_file_is_of_a_known_kind() -> None:
-    assert set(FILES) == {*PIPELINES, *PARAMS}
+    assert set(FILES) == {*PIPELINES, *PARAMS, *MANIFESTS}
     assert {"dvc.yaml", "params.yaml"} <= set(FILES)
 
 

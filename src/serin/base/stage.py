@@ -1,13 +1,21 @@
-"""The stage ``base``: say which model is fine-tuned, pinned by content, and refuse one that cannot be."""
+"""The stage ``base``: say which model is fine-tuned, pinned by content, and refuse one that cannot be.
 
-from collections.abc import Callable, Sequence
+What ``base.json`` says of a model depends on the model and on params alone: of a hub id it names the commit, and each machine
+finds the files in its own cache, or downloads them; a model that was rebuilt lies beside it; of a folder it names the path that
+params have, and where the files lie elsewhere (in the pod of a Job), SERIN_BASE_MODEL says where. The digests decide in any case.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from serin.clients.files import digests_in, output_folder, read_json, seal, write_json
 from serin.core.digest import digest_of_files
 from serin.core.errors import ConfigError
 from serin.core.params import BaseParams
+from serin.core.task import MODEL_VARIABLE
 
 BASE_FILE = "base.json"
 MODEL_FOLDER = "model"
@@ -33,13 +41,13 @@ def run(params: BaseParams, out: Path, progress: Callable[[int, int, float], Non
         folder = _rebuilt(params, scratch, progress) if params.rebuild else _given(params)
         check_model_folder(folder)
         files = digests_in(folder)
-        shown = out / MODEL_FOLDER if params.rebuild else folder
+        is_folder = not params.rebuild and params.revision is None
         write_json(
             scratch / BASE_FILE,
             {
                 "model": str(params.rebuild_params.corpus if params.rebuild else params.model),
                 "revision": params.revision,
-                "folder": shown.as_posix(),
+                "folder": folder.as_posix() if is_folder else None,
                 "digest": digest_of_files(files),
                 "files": files,
             },
@@ -48,10 +56,14 @@ def run(params: BaseParams, out: Path, progress: Callable[[int, int, float], Non
     return load(out)
 
 
-def load(out: Path) -> Base:
+def load(out: Path, environment: Mapping[str, str] = os.environ) -> Base:
     """Read ``base.json`` and compare the model's files with it. Raises ConfigError where the content differs."""
     record = read_json(out / BASE_FILE)
-    folder = Path(record["folder"])
+    folder = _folder_of(record, out, environment)
+    if folder is None:
+        cached = _cached(record["model"], record["revision"])
+        is_whole = cached is not None and all((cached / name).is_file() for name in record["files"])
+        folder = cached if cached is not None and is_whole else _of_hub(record["model"], record["revision"])
     if not folder.is_dir():
         raise ConfigError(f"the base model {folder} is gone: run 'serin base' (or 'dvc repro base')")
     found = digests_in(folder)
@@ -64,31 +76,42 @@ def load(out: Path) -> Base:
     return Base(folder, str(record["digest"]), str(record["model"]))
 
 
-def find_config(params: BaseParams, out: Path) -> Path:
+def model_folder(out: Path) -> Path | None:
+    """The folder that ``base.json`` names and that a pod needs beside it; None where the record is enough.
+
+    It is enough for a model of the hub, and for one that was rebuilt, which lies in ``out`` itself.
+    """
+    folder = read_json(out / BASE_FILE)["folder"]
+    return None if folder is None else Path(folder)
+
+
+def find_config(params: BaseParams, out: Path, environment: Mapping[str, str] = os.environ) -> Path:
     """The folder of the base model, or the part of it that is at hand: ``config.json`` at least. Nothing is downloaded.
 
     Raises:
         ConfigError: none on this disk.
     """
+    model, revision = params.model, params.revision
     if (out / BASE_FILE).is_file():
-        return Path(read_json(out / BASE_FILE)["folder"])
-    folder = Path(params.model)
-    if params.rebuild:
+        record = read_json(out / BASE_FILE)
+        folder = _folder_of(record, out, environment)
+        if folder is not None:
+            return folder
+        model, revision = record["model"], record["revision"]
+    elif params.rebuild:
         raise ConfigError(f"{out / BASE_FILE} is not there, and base.rebuild makes the model: run 'serin base' first")
-    if (folder / "config.json").is_file():
-        return folder
-    from huggingface_hub import try_to_load_from_cache
-
-    is_hub_id = _is_hub_id(params.model)
-    found = try_to_load_from_cache(params.model, "config.json", revision=params.revision) if is_hub_id else None
-    if not isinstance(found, str):
-        pinned = f" --revision {params.revision}" if params.revision else ""
-        fetch = f"hf download {params.model}{pinned} config.json tokenizer.json tokenizer_config.json"
+    elif (Path(model) / "config.json").is_file():
+        return Path(model)
+    is_hub_id = _is_hub_id(model)
+    found = _cached(model, revision) if is_hub_id else None
+    if found is None:
+        pinned = f" --revision {revision}" if revision else ""
+        fetch = f"hf download {model}{pinned} config.json tokenizer.json tokenizer_config.json"
         raise ConfigError(
-            f"base.model = {params.model!r}: no config.json on this disk; "
+            f"base.model = {model!r}: no config.json on this disk; "
             + (f"fetch it alone with '{fetch}'" if is_hub_id else "name a folder in Hugging Face format, or a hub id")
         )
-    return Path(found).parent
+    return found
 
 
 def check_model_folder(folder: Path) -> None:
@@ -123,16 +146,34 @@ def _given(params: BaseParams) -> Path:
             f"base.revision is not set: the hub id {params.model!r} needs a 40-hex commit, so that the same params always "
             "mean the same model"
         )
+    return _of_hub(params.model, params.revision)
+
+
+def _folder_of(record: Mapping[str, Any], out: Path, environment: Mapping[str, str]) -> Path | None:
+    """Where a record's model lies on this machine; None: in the cache of the hub, if it is there."""
+    if record["folder"] is not None:
+        return Path(environment.get(MODEL_VARIABLE) or record["folder"])
+    return None if record["revision"] else out / MODEL_FOLDER
+
+
+def _cached(model: str, revision: str | None) -> Path | None:
+    """Where the hub's cache on this machine has a commit's ``config.json``; nobody is asked."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(model, "config.json", revision=revision)
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def _of_hub(model: str, revision: str) -> Path:
+    """The files of a commit, downloaded where this machine's cache does not have them."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(
-            snapshot_download(params.model, revision=params.revision, ignore_patterns=["*.bin", "*.pt", "*.gguf"])
-        )
+        return Path(snapshot_download(model, revision=revision, ignore_patterns=["*.bin", "*.pt", "*.gguf"]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ConfigError(
-            f"base.model = {params.model!r}: the hub did not give it ({error}); check the id, HF_TOKEN and the network, or "
+            f"base.model = {model!r}: the hub did not give it ({error}); check the id, HF_TOKEN and the network, or "
             "name a local folder"
         ) from error
 

@@ -1,6 +1,7 @@
 """The command line. One thin file a verb, imported only when that verb runs; heavy imports stand inside the verbs."""
 
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,9 @@ VERBS = {
     "deploy": "Bring up a published revision beside the others.",
     "rollout": "Move traffic to a canary on evidence, or back.",
     "traffic": "Play users who ask held-out questions and post feedback.",
+    "job": "Run the stages on a Kubernetes cluster, and watch them.",
+    "controller": "Run FineTunes on Kubernetes, or print their CRDs.",
+    "task": "Do one stage as the pod of a Job does it.",
     "stop": "Stop serving, and every process that belongs to it.",
 }
 
@@ -62,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     SIGTERM unwinds the command as Ctrl-C does, so that scratch folders go and what it started is ended.
     """
     signal.signal(signal.SIGTERM, _terminated)
+    os.environ.setdefault("TQDM_DISABLE", "1")  # a verb shows its own progress, without the bars of libraries between
     try:
         cli.main(args=arguments, prog_name="serin", standalone_mode=False)
     except click.exceptions.Exit as done:

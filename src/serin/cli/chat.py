@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from serin.clients.streaming import Server
     from serin.evaluate.chat.speaker import Speaker
 
-_POINTER = "pointer.json"
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -95,8 +93,10 @@ def command(
 
 
 def _made_last() -> tuple[Path | None, Path | None]:
+    from serin.clients.models import POINTER
+
     adapter, merged = Path("artifacts/adapter"), Path("artifacts/merged")
-    if (merged / _POINTER).is_file():
+    if (merged / POINTER).is_file():
         return None, merged
     if (adapter / "adapter_config.json").is_file():
         return adapter, None
@@ -157,12 +157,12 @@ def _adapted(base_out: Path, adapter: Path) -> tuple[str, Source]:
 
 def _find(params_path: Path, named: str) -> tuple[str, Source]:
     """The model that a pointer or a revision names, or the folder itself."""
-    from serin.clients.models import read_pointer
+    from serin.clients.models import POINTER, read_pointer
     from serin.clients.storage import open_storage
     from serin.core.revision import Revision
     from serin.serve.deploy import find_published
 
-    if not (Path(named) / _POINTER).is_file() and (Path(named).is_dir() or "@" not in named):
+    if not (Path(named) / POINTER).is_file() and (Path(named).is_dir() or "@" not in named):
         return _find_folder(Path(named))
     storage = open_storage(load_params(params_path).storage)
     if Path(named).is_dir():
@@ -178,8 +178,10 @@ def _find(params_path: Path, named: str) -> tuple[str, Source]:
 
 
 def _find_folder(folder: Path) -> tuple[str, Source]:
+    from serin.clients.models import POINTER
+
     if not (folder / "config.json").is_file():
         raise UsageError(
-            f"{folder} holds no model: expected a folder with config.json, or with the {_POINTER} of 'serin merge'"
+            f"{folder} holds no model: expected a folder with config.json, or with the {POINTER} of 'serin merge'"
         )
     return folder.name, Source(folder)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from serin.cli.options import load_params, params_option
+from serin.core.task import Word
 
 
 @click.command("merge")
@@ -23,6 +24,12 @@ from serin.cli.options import load_params, params_option
 def command(params_path: Path, base_out: Path, adapter: Path, dataset: Path, no_adapter: bool, out: Path) -> None:
     """Add the adapter to the base model, and put the sum into storage."""
     params = load_params(params_path)
+    if params.executor == "kubernetes":
+        from serin.cli.cluster import run_on_cluster
+
+        places: dict[Word, Path] = {"base": base_out, "dataset": dataset, "adapter": adapter}
+        run_on_cluster(params, "merge", places, out, {"--no-adapter": no_adapter})
+        return
 
     from serin.base import stage as base_stage
     from serin.clients.files import read_json

@@ -6,6 +6,7 @@ import click
 
 from serin.cli.options import load_params, params_option
 from serin.cli.progress import progress_bar
+from serin.core.task import Word
 
 _MB = 1_000_000
 _WORTH_A_BAR_BYTES = 500 * _MB
@@ -40,11 +41,8 @@ def command(
 
     from pydantic import ValidationError
 
-    from serin.clients.storage import open_storage
     from serin.core.errors import UsageError
     from serin.core.params import PublishParams
-    from serin.publish import stage
-    from serin.publish.evidence import Outputs
 
     chosen = params.publish
     if override is not None:
@@ -54,6 +52,24 @@ def command(
             raise UsageError(
                 f"--override {override!r}: a reason of at least 10 characters is kept with the model"
             ) from error
+    if params.executor == "kubernetes":
+        from serin.cli.cluster import run_on_cluster
+
+        places: dict[Word, Path] = {
+            "base": base,
+            "dataset": dataset,
+            "adapter": adapter,
+            "merged": merged,
+            "evaluation": evaluation,
+        }
+        params = params.model_copy(update={"publish": chosen})
+        run_on_cluster(params, "publish", places, out, {"--no-evaluation": no_evaluation})
+        return
+
+    from serin.clients.storage import open_storage
+    from serin.publish import stage
+    from serin.publish.evidence import Outputs
+
     outputs = Outputs(merged, None if no_evaluation else evaluation, adapter, dataset, base)
     with progress_bar("verify") as bar:
 

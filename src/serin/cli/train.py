@@ -45,6 +45,12 @@ def command(
 
         show_plan(params, base_out, dataset, gpu, calibrate, as_json)
         return
+    if params.executor == "kubernetes":
+        from serin.cli.cluster import run_on_cluster
+
+        refused = {"--fresh": fresh, "--killed-for-memory": killed_for_memory}
+        run_on_cluster(params, "train", {"base": base_out, "dataset": dataset}, out, refused)
+        return
 
     from serin.base import stage as base_stage
     from serin.train import stage

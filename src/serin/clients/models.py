@@ -41,11 +41,8 @@ def prefix_of(name: str, digest: str) -> str:
 
 
 def store_model(manifest: Manifest, folder: Path, name: str, storage: Storage, out: Path) -> Pointer:
-    """Put a sealed model into storage, its manifest last, and write the pointer to ``out``.
-
-    The folder is a scratch one: where storage is on the same disk its files are moved.
-    """
-    storage.put_folder(folder, prefix_of(name, manifest.digest), last=MANIFEST, consume=True)
+    """Move a sealed model into storage, its manifest last, and write the pointer to ``out``."""
+    storage.move_folder(folder, prefix_of(name, manifest.digest), last=MANIFEST)
     return write_pointer(manifest, name, out)
 
 

@@ -17,6 +17,8 @@ INPUTS: dict[Stage, tuple[Word, ...]] = {
 OUTPUT: dict[Stage, Word] = {"train": "adapter", "merge": "merged", "evaluate": "evaluation", "publish": "published"}
 TASK_VARIABLE = "SERIN_TASK"
 """The environment variable that holds a pod's task as JSON."""
+MODEL_VARIABLE = "SERIN_BASE_MODEL"
+"""The environment variable that says where the folder of the base model lies, if not where ``base.json`` says."""
 DVC_HASH = r"^[0-9a-f]{32}(\.dir)?$"
 """A content hash as ``dvc.lock`` has it; of a folder it ends in ``.dir``."""
 
@@ -71,7 +73,9 @@ class Ending(BaseModel):
     message: str
     """What the stage itself said last, at most 2,000 characters."""
     result: Result | None = None
-    """There where it is done."""
+    """There where it is done, and only after it stands in storage."""
+    memory_estimate_bytes: int | None = None
+    """Of main memory, as training planned it; ``progress.json`` of a pod may have a field of this name too."""
 
 
 def prefix_of(namespace: str, name: str, uid: str, stage: Stage) -> str:
@@ -89,6 +93,11 @@ def progress_key(prefix: str) -> str:
     return f"{prefix}/progress.json"
 
 
+def attempt_prefix(prefix: str, attempt: str) -> str:
+    """What one attempt (a pod's name) leaves: ``alive.json`` while it runs, ``ended.json``, and its log."""
+    return f"{prefix}/attempts/{attempt}"
+
+
 def log_prefix(prefix: str, attempt: str) -> str:
-    """Parts of the log of one attempt (a pod's name), ``00001.log`` and so on: put together they are what it printed."""
-    return f"{prefix}/attempts/{attempt}/log"
+    """Parts of the log of one attempt, ``00001.log`` and so on: put together they are what it printed."""
+    return f"{attempt_prefix(prefix, attempt)}/log"

@@ -8,11 +8,14 @@ from serin.core.conversation import Conversation
 from serin.core.errors import ConfigError
 from serin.core.params import RuleParams
 from serin.evaluate.metrics.metric import Better, Exchange, Metric, Scores
+from serin.evaluate.metrics.registry import BERTSCORE
 from serin.lm.generate import Answer
 from serin.lm.score import Likelihood
 
 PERPLEXITY = "perplexity"
 PREFERENCE = "preference"
+_AT_ONCE = frozenset({BERTSCORE})
+"""Metrics to which answers of all models are shown together, for they do the same for a question whoever answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +48,15 @@ class Metrics:
 
     def score_all(self, name: str, by_model: Mapping[str, Answered]) -> dict[str, dict[str, Scores]]:
         """The scores of each model on the set ``name``, by metric."""
-        return {model: self.score(name, answered) for model, answered in by_model.items()}
-
-    def score(self, name: str, answered: Answered) -> dict[str, Scores]:
-        """The scores of one model on the set ``name``, by metric."""
-        exchanges = answered.exchanges
-        scores = {metric.name: metric.score(exchanges) for metric in self.by_set[name]}
-        told = perplexity(answered.likelihoods)
-        return scores if told is None else {**scores, PERPLEXITY: told}
+        exchanges = {model: answered.exchanges for model, answered in by_model.items()}
+        found: dict[str, dict[str, Scores]] = {model: {} for model in by_model}
+        for metric in self.by_set[name]:
+            for model, scores in _score_each(metric, exchanges).items():
+                found[model][metric.name] = scores
+        for model, answered in by_model.items():
+            if (told := perplexity(answered)) is not None:
+                found[model][PERPLEXITY] = told
+        return found
 
     def refuse_unknown(self, rules: Sequence[RuleParams], also: Mapping[str, Sequence[str]]) -> None:
         """Raises ConfigError where a rule names a metric that its set does not have; ``also`` holds more names by set."""
@@ -68,10 +72,24 @@ class Metrics:
             raise ConfigError("\n".join([*faults, "mend the names, or add the metric to evaluate.metrics"]))
 
 
-def perplexity(likelihoods: Sequence[Likelihood | None]) -> Scores | None:
+def _score_each(metric: Metric, exchanges: Mapping[str, Sequence[Exchange]]) -> dict[str, Scores]:
+    """The scores of each model by one metric."""
+    if metric.name not in _AT_ONCE:
+        return {model: metric.score(of_model) for model, of_model in exchanges.items()}
+    scores = metric.score([exchange for of_model in exchanges.values() for exchange in of_model])
+    found, start = {}, 0
+    for model, of_model in exchanges.items():
+        found[model] = scores.part(start, start + len(of_model))
+        start += len(of_model)
+    return found
+
+
+def perplexity(answered: Answered) -> Scores | None:
     """Nats a reference token, which weighs as many tokens as it has: the mean's exponential is the perplexity."""
+    likelihoods = answered.likelihoods
     if not any(likelihoods):
         return None
     values = tuple(found.nll / found.tokens if found is not None and found.tokens else None for found in likelihoods)
     weights = tuple(float(found.tokens) if found is not None else math.nan for found in likelihoods)
-    return Scores(values, weights, is_log=True)
+    missing = frozenset(i for i, q in enumerate(answered.questions) if q.reference.strip() and likelihoods[i] is None)
+    return Scores(values, weights, is_log=True, missing=missing)

@@ -10,9 +10,10 @@ from serin.clients.endpoint import Endpoint
 from serin.clients.files import output_folder, read_manifest, seal, write_json, write_jsonl
 from serin.core.conversation import Conversation
 from serin.core.params import EvaluateParams
+from serin.core.verdict import Verdict
 from serin.evaluate.answers.kept import KeptAnswers
 from serin.evaluate.compare.figures import ScoredSet, fields_of, measure
-from serin.evaluate.compare.gate import Verdict, judge
+from serin.evaluate.compare.gate import judge
 from serin.evaluate.forgetting.harness import LoadedTasks, load_tasks, run_tasks
 from serin.evaluate.judge.preference import Judged, Pair, judge_pairs
 from serin.evaluate.metrics.metric import Better, Metric, Scores
@@ -216,7 +217,10 @@ def prefer(params: EvaluateParams, endpoint: Endpoint | None, answered: Mapping[
 def _of_pairs(judged: Judged) -> tuple[Scores, Scores]:
     """The share of questions that each of the two won: the gain is wins minus losses, and a tie is in neither share."""
     wins, losses = (
-        Scores(tuple(None if value is None else float(value == won) for value in judged.preferences))
+        Scores(
+            tuple(None if value is None else float(value == won) for value in judged.preferences),
+            missing=judged.missing,
+        )
         for won in (1.0, 0.0)
     )
     return wins, losses

@@ -6,7 +6,8 @@ there have to be. Nothing is computed with them.
 
 import textwrap
 import warnings
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,7 @@ def refuse_unknown(config: Mapping[str, Any]) -> None:
 def without_weights(skeleton: PreTrainedModel, config: Mapping[str, Any], base: Path) -> PeftModel:
     """PEFT's layers, without weights, on the model of ``base`` without weights. Raises ConfigError where they do not fit."""
     known = {field: value for field, value in config.items() if field in LoraConfig.__dataclass_fields__}
+    known["init_lora_weights"] = False  # there is nothing to draw, and with many layers not drawing it is quicker
     # PEFT warns of tied embeddings that an adapter parts, and of patterns for parameters; both are dealt with here.
     with warnings.catch_warnings(), torch.device("meta"):
         warnings.simplefilter("ignore")
@@ -144,12 +146,9 @@ def _updates_of(model: torch.nn.Module, tensors: Mapping[str, Weight]) -> Iterat
         for name, module in changed
         if isinstance(module, TrainableTokensWrapper) and module.token_adapter.tied_adapter is None
     }
+    keys = sorted(tensors)
     for name, module in changed:
-        own = {
-            key.removeprefix(f"{_PREFIX}{name}."): tensor
-            for key, tensor in tensors.items()
-            if key.startswith(f"{_PREFIX}{name}.")
-        }
+        own = {key.removeprefix(f"{_PREFIX}{name}."): tensors[key] for key in _below(keys, f"{_PREFIX}{name}.")}
         path = name.replace(".base_layer", "")
         if isinstance(module, TrainableTokensWrapper):
             _refuse_bias(path, module)
@@ -164,6 +163,12 @@ def _updates_of(model: torch.nn.Module, tensors: Mapping[str, Weight]) -> Iterat
             raise ConfigError(
                 f"the adapter changes {path}, a {type(module).__name__} to PEFT: merge knows linear layers and embeddings only"
             )
+
+
+def _below(keys: Sequence[str], start: str) -> Sequence[str]:
+    """Those of sorted keys that begin so; with many layers there are too many to look at each for every module."""
+    first = bisect_left(keys, start)
+    return keys[first : bisect_left(keys, True, first, key=lambda key: not key.startswith(start))]
 
 
 def _refuse_bias(path: str, module: Any) -> None:

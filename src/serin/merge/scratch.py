@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from serin.clients.files import read_json, write_json
+from serin.clients.storage import FolderStorage, Storage
 from serin.core.errors import FinalError
 
 _LOCK = "lock"
 _DONE = "done"
+
+
+def scratch_root(storage: Storage, runs: Path) -> Path:
+    """Where merges are made: on the disk of a storage that is a folder, so that nothing has to be copied, or where runs are."""
+    return storage.root / ".merges" if isinstance(storage, FolderStorage) else runs / "merges"
 
 
 class Scratch:

@@ -22,8 +22,7 @@ from serin.merge.choice import Choice, choose
 from serin.merge.folder import copy_files, set_config
 from serin.merge.parity import check_parity
 from serin.merge.placement import Changes, place
-from serin.merge.scratch import Scratch
-from serin.merge.store import keep, scratch_root
+from serin.merge.scratch import Scratch, scratch_root
 from serin.merge.trained import Trained, read_trained
 from serin.merge.write import Done, write_weights
 
@@ -71,7 +70,7 @@ def run(
             sealed = {"folder": folder.name, "manifest": manifest.model_dump()}
             scratch.remember(_SEALED, sealed)
         manifest = Manifest.model_validate(sealed["manifest"])
-        keep(scratch.folder / sealed["folder"], prefix_of(params.name, manifest.digest), storage)
+        storage.move_folder(scratch.folder / sealed["folder"], prefix_of(params.name, manifest.digest), last=MANIFEST)
         write_pointer(manifest, params.name, out, onto=manifest.metrics["base"])
         scratch.forget()
     return manifest.digest

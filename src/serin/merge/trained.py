@@ -10,6 +10,7 @@ from serin.clients.files import read_json, read_manifest
 from serin.core.errors import ConfigError
 from serin.core.manifest import MANIFEST, Manifest
 from serin.core.params import TrainParams
+from serin.lm.adapted import is_trained_on_nf4
 from serin.lm.device import compute_dtype, default_device
 from serin.lm.nf4 import NOTES, Noted, notes_from_json
 
@@ -28,7 +29,9 @@ class Trained:
     @property
     def on_nf4(self) -> bool:
         """Whether it was trained against weights in NF4."""
-        return self.is_adapter and self.params is not None and self.params.method == "qlora"
+        if self.folder is None or not self.is_adapter or self.params is None:
+            return False
+        return is_trained_on_nf4(self.folder)
 
     @property
     def notes(self) -> dict[str, Noted] | None:

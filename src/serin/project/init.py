@@ -10,7 +10,7 @@ from pathlib import Path
 from serin.clients.dvc import run_dvc
 from serin.clients.files import write_atomically
 from serin.core.errors import UsageError
-from serin.core.params import PrepareParams
+from serin.core.params import KubernetesParams, PrepareParams
 from serin.prepare.record.language import LanguageDetector
 from serin.project.base_model import BaseModel, find_base
 from serin.project.columns import Role
@@ -27,6 +27,8 @@ _README_BESIDE_ANOTHER = "SERIN.md"
 _TITLE = """\
 Every setting of this project, each with its meaning above it; a line that is left out has Serin's default.
 Look first at prepare.sources, the three lengths (max_tokens and max_model_len), prepare.split and train."""
+
+_EXAMPLES = {"kubernetes": KubernetesParams(image="registry.example/serin-train:latest")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def start_project(
         GITIGNORE: gitignore_text(_present(directory / GITIGNORE)),
         readme: readme_text(name, model_path, found),
         PIPELINE: pipeline_text(name, model_path if model.folder else None, places),
-        PARAMS: params_text(params, _TITLE, notes),
+        PARAMS: params_text(params, _TITLE, notes, _EXAMPLES),
     }
     copied = list(copies_of(given))
     write_project(directory, copied, texts)

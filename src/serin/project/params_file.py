@@ -15,7 +15,7 @@ _WIDTH = 116
 _INDENT = 2
 
 
-def params_text(params: Params, title: str, notes: Mapping[str, str]) -> str:
+def params_text(params: Params, title: str, notes: Mapping[str, str], examples: Mapping[str, Section] = {}) -> str:
     """The YAML text of ``params``: each field on a line of its own, what it means in a comment above it.
 
     It parses back to exactly ``params``.
@@ -24,15 +24,17 @@ def params_text(params: Params, title: str, notes: Mapping[str, str]) -> str:
         params: the values.
         title: a comment at the top.
         notes: more to say of a field, by its dotted path, such as ``prepare.max_tokens``.
+        examples: sections by their dotted path that stand there as comments, to be uncommented, where params have none.
     """
-    return "\n".join([*_comment(title, 0), "", *_Writer(notes).section(params, "", 0)]) + "\n"
+    return "\n".join([*_comment(title, 0), "", *_Writer(notes, examples).section(params, "", 0)]) + "\n"
 
 
 class _Writer:
     """Explains each class of section once, at its first appearance: a list may hold many of one class."""
 
-    def __init__(self, notes: Mapping[str, str]) -> None:
+    def __init__(self, notes: Mapping[str, str], examples: Mapping[str, Section]) -> None:
         self._notes = notes
+        self._examples = examples
         self._explained: set[type[Section]] = set()
 
     def section(self, section: Section, path: str, indent: int, one_of_many: bool = False) -> Iterator[str]:
@@ -55,7 +57,10 @@ class _Writer:
             if explain:
                 yield from _comment(_explanation(type(section).model_fields[name], value), indent)
             yield from _comment(self._notes.get(at, ""), indent)
-            yield from self._entry(name, value, at, indent)
+            if value is None and at in self._examples:
+                yield from _commented(self._entry(name, self._examples[at], at, indent), indent)
+            else:
+                yield from self._entry(name, value, at, indent)
 
     def _entry(self, name: str, value: Any, path: str, indent: int) -> Iterator[str]:
         key = f"{' ' * indent}{_flow(name)}:"
@@ -84,6 +89,12 @@ def _dashed(lines: Iterator[str], indent: int) -> Iterator[str]:
         else:
             yield f"{' ' * indent}- {line.lstrip()}"
             dashed = True
+
+
+def _commented(lines: Iterator[str], indent: int) -> Iterator[str]:
+    """The lines as comments, which are YAML again without ``# ``."""
+    for line in lines:
+        yield f"{' ' * indent}# {line[indent:]}".rstrip()
 
 
 def _explanation(field: FieldInfo, value: Any) -> str:

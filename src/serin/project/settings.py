@@ -26,6 +26,7 @@ _EPOCHS = 3.0
 
 _NOTES = {
     "base.rebuild_params": "Only for the base model of Serin's own example; nothing here matters while rebuild is false.",
+    "kubernetes": "Take the number signs away to run on a cluster; storage.url has to be in S3 then.",
     "train.learning_rate": "This rate suits models of 7 to 13 billion parameters; smaller ones take more.",
 }
 

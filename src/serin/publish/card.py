@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, StrictUndefined, Template
 
+from serin.core.markdown import plain
 from serin.core.params import PublishParams
 from serin.core.revision import Revision
 from serin.publish import evidence
@@ -31,7 +32,6 @@ lgpl-3.0 lgpl-lr llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 lppl-1.3c mit m
 open-mdw openrail openrail++ osl-3.0 pddl postgresql unlicense wtfpl zlib
 """
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_MARKDOWN = re.compile(r"([\\`*_\[\]|~#])")
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _FENCE = re.compile(r"```")
 
@@ -168,10 +168,7 @@ def _embedded(card: str) -> str:
 
 
 def _cell(value: Any) -> str:
-    """A value as plain text in Markdown, also within a table."""
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    text = _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return plain(f"{value:g}" if isinstance(value, float) else str(value))
 
 
 @cache

@@ -3,42 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from serin.core.errors import GateError, InputError
 from serin.core.revision import Revision
-
-
-class Rule(BaseModel):
-    """One rule of the gate as ``verdict.json`` tells it; further keys are not looked at."""
-
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
-
-    rule: str
-    """In words."""
-    found: float | None
-    limit: float
-    side: str = "above"
-    passed: bool
-    missed_by: float | None = None
-
-    def __str__(self) -> str:
-        if self.found is None:
-            return f"{self.rule}: was not measured, and has to be {self.side} {self.limit:.3f}"
-        missed = abs(self.limit - self.found) if self.missed_by is None else self.missed_by
-        return f"{self.rule}: {self.found:.3f}, and has to be {self.side} {self.limit:.3f}, missed by {missed:.3f}"
-
-
-class Verdict(BaseModel):
-    """What ``evaluate`` concluded about one digest; further keys are not looked at."""
-
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
-
-    digest: str
-    against: str | None = None
-    """The production model that it was compared with, ``name@digest``."""
-    passed: bool
-    rules: tuple[Rule, ...]
+from serin.core.verdict import Verdict
 
 
 def parse_verdict(value: Mapping[str, Any], where: str) -> Verdict:
@@ -64,9 +33,9 @@ def objection_to(revision: Revision, verdict: Verdict | None, production: Revisi
         return f"{revision} has no verdict: run 'serin evaluate'"
     if verdict.digest != revision.digest:
         return f"the verdict is about {verdict.digest[:12]}, not about {revision}: evaluate this model"
-    missed = [str(rule) for rule in verdict.rules if not rule.passed]
-    if missed or not verdict.passed:
-        return f"{revision} did not pass its evaluation ({'; '.join(missed) or 'no rule applied'}): train better"
+    if verdict.missed or not verdict.passed:
+        missed = "; ".join(verdict.missed) or "no rule applied"
+        return f"{revision} did not pass its evaluation ({missed}): train better"
     if production is not None and production != revision and verdict.against != str(production):
         against = f"against {verdict.against}" if verdict.against else "against no production model"
         return (

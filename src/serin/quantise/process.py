@@ -49,7 +49,8 @@ def compress(python: Path, job: Job, scratch: Path, environment: Mapping[str, st
         FinalError: it failed or was killed; the message has the end of what it said.
     """
     write_json(scratch / "job.json", asdict(job))
-    offline = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
+    # Which layer is at work is read from a bar of llm-compressor's, so that one stays.
+    settings = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1", "TQDM_DISABLE": ""}
     with (
         as_file(files("serin.quantise") / "oneshot.py") as script,
         (scratch / "log").open("w+b") as log,
@@ -59,7 +60,7 @@ def compress(python: Path, job: Job, scratch: Path, environment: Mapping[str, st
             stdin=subprocess.PIPE,  # it ends when this does
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**environment, **offline},
+            env={**environment, **settings},
         ) as process,
     ):
         try:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from serin.core.params import Params, parse_params
+from serin.core.params import KubernetesParams, Params, parse_params
 from serin.core.params.section import Section
 from serin.project.params_file import params_text
 
@@ -93,3 +93,13 @@ def test_sections_stand_apart_and_mappings_keep_their_order() -> None:
 
 def test_no_line_is_wider_than_a_page() -> None:
     assert max(map(len, params_text(Params(), "", {}).splitlines())) <= 120
+
+
+def test_a_section_that_is_not_set_can_be_uncommented() -> None:
+    example = KubernetesParams(image="registry.example/train:1", queue="gpus")
+    text = params_text(Params(), "", {}, {"kubernetes": example})
+    assert parse_params(yaml.safe_load(text), "params.yaml") == Params()
+    before, _, block = text.partition("# kubernetes:\n")
+    uncommented = "\n".join(line.removeprefix("# ") for line in block.splitlines())
+    values = yaml.safe_load(f"{before}kubernetes:\n{uncommented}")
+    assert parse_params(values, "params.yaml") == Params(kubernetes=example)

@@ -6,7 +6,8 @@ import pytest
 
 from serin.core.errors import GateError, InputError
 from serin.core.revision import Revision
-from serin.publish.verdict import Verdict, check, objection_to, parse_verdict
+from serin.core.verdict import Verdict
+from serin.publish.verdict import check, objection_to, parse_verdict
 
 A, B = Revision("law", "a" * 64), Revision("law", "b" * 64)
 

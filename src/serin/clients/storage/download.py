@@ -23,6 +23,27 @@ _PASSES = 4
 _LISTINGS = 3
 
 
+def fetch_files(bucket: Bucket, files: Mapping[str, Path], connections: int, part_bytes: int) -> None:
+    """Fetch the object of each key to its path, so many requests side by side.
+
+    Raises:
+        StorageError: one is not there, or arrives otherwise than it was stored.
+    """
+    good: set[str] = set()
+    with Lanes(connections) as lanes:
+        for key, path in files.items():
+            told = bucket.describe(key)
+            incoming = _Incoming(
+                bucket, key, told.etag, told.size_bytes, path, told.digest, part_bytes, partial(good.add, key)
+            )
+            for number in range(incoming.digest.count):
+                lanes.run(partial(incoming.fetch, number))
+    if bad := sorted(files.keys() - good):
+        raise StorageError(
+            f"{bucket.uri(bad[0])} arrived with other bytes than stored: run it again, or store it again"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class FolderDownload:
     """``start`` (a key that ends with ``/``) to ``destination``, so many requests side by side.
@@ -135,7 +156,14 @@ class FolderDownload:
             for found in left:
                 name = found.key.removeprefix(self.start)
                 incoming = _Incoming(
-                    self.bucket, found, folder / name, digests.get(name), self.part_bytes, partial(good.add, name)
+                    self.bucket,
+                    found.key,
+                    found.etag,
+                    found.size_bytes,
+                    folder / name,
+                    digests.get(name),
+                    self.part_bytes,
+                    partial(good.add, name),
                 )
                 for number in range(incoming.digest.count):
                     lanes.run(partial(incoming.fetch, number))
@@ -145,17 +173,26 @@ class _Incoming:
     """One file that arrives in parts."""
 
     def __init__(
-        self, bucket: Bucket, found: Listed, path: Path, promised: str | None, part_bytes: int, done: Callable[[], None]
+        self,
+        bucket: Bucket,
+        key: str,
+        etag: str,
+        size_bytes: int,
+        path: Path,
+        promised: str | None,
+        part_bytes: int,
+        done: Callable[[], None],
     ) -> None:
-        self.digest = FollowingDigest(found.size_bytes, part_bytes)
+        self.digest = FollowingDigest(size_bytes, part_bytes)
         self._bucket = bucket
-        self._found = found
+        self._key = key
+        self._etag = etag
         self._path = path
         self._promised = promised
         self._done = done
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
-            file.truncate(found.size_bytes)
+            file.truncate(size_bytes)
 
     def fetch(self, number: int) -> None:
         """Fetch one part; the file is done when all are there and have the digest that was promised."""
@@ -167,7 +204,7 @@ class _Incoming:
 
             if count:
                 whole = self.digest.count == 1
-                self._bucket.read_range(self._found.key, self._found.etag, first, count, put, whole)
+                self._bucket.read_range(self._key, self._etag, first, count, put, whole)
             digest = self.digest.follow(number, file.fileno())
         if digest is not None and self._promised in (None, digest):
             self._done()

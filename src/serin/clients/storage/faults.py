@@ -4,6 +4,7 @@
     ├── AbsentError        the object is not there
     ├── ConflictError      a condition does not hold: somebody else was first (412)
     ├── BusyError          somebody else is writing at this moment (409)
+    ├── NoBucketError      the bucket is not there
     ├── ForbiddenError     the credentials do not allow it (403)
     ├── NotOfferedError    the server does not know the request (501)
     ├── VanishedError      an upload in parts is gone: somebody finished or aborted it
@@ -31,6 +32,10 @@ class ConflictError(StorageError):
 
 class BusyError(StorageError):
     """Somebody else writes the same object at this moment."""
+
+
+class NoBucketError(StorageError):
+    """The bucket is not there."""
 
 
 class ForbiddenError(StorageError):
@@ -113,7 +118,7 @@ def _refusal(where: str, server: str, response: Any) -> StorageError:
     if code in _ABSENT:
         return AbsentError(f"{where} is not in storage: run the stage that writes it")
     if code == "NoSuchBucket":
-        return StorageError(f"{where}: the bucket does not exist at {server}; create it, or edit storage.url")
+        return NoBucketError(f"{where}: the bucket does not exist at {server}; create it, or edit storage.url")
     if code in _VANISHED:
         return VanishedError(f"{where}: its upload was ended by somebody else ({code}); run it again")
     if code in _DAMAGED:

@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,7 +85,20 @@ class FolderStorage:
             path.unlink(missing_ok=True)
             self._remove_empty(path.parent)
 
-    def put_folder(self, source: Path, prefix: str, last: str, consume: bool = False) -> None:
+    def put_files(self, files: Mapping[str, Path]) -> None:
+        for key, path in files.items():
+            _place(path, self.root / key)
+            _sync((self.root / key).parent)
+
+    def fetch_files(self, files: Mapping[str, Path]) -> None:
+        for key, path in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                shutil.copyfile(self.root / key, path)
+            except FileNotFoundError as error:
+                raise self._absent(key) from error
+
+    def put_folder(self, source: Path, prefix: str, last: str) -> None:
         folder = self.root / prefix
         names = names_in(source, last)
         there = {key.removeprefix(f"{prefix.rstrip('/')}/") for key in self.list(f"{prefix.rstrip('/')}/")}
@@ -98,14 +111,30 @@ class FolderStorage:
             (folder / name).unlink(missing_ok=True)
         for name in left:
             if name != last:
-                _place(source / name, folder / name, consume)
+                _place(source / name, folder / name)
         folder.mkdir(parents=True, exist_ok=True)
         above = [path for path in folder.parents if path == self.root or self.root in path.parents]
         for path in (*(path for path in folder.rglob("*") if path.is_dir()), folder, *above):
             _sync(path)
         if last in names:
-            _place(source / last, folder / last, consume)
+            _place(source / last, folder / last)
             _sync(folder)
+
+    def move_folder(self, source: Path, prefix: str, last: str) -> None:
+        target = self.root / prefix
+        if not source.exists() and (target / last).is_file():
+            return  # an earlier attempt moved it
+        if target.exists() or source.stat().st_dev != _device_of(target):
+            self.put_folder(source, prefix, last)
+            return
+        for path in source.rglob("*"):
+            _sync(path)
+        _sync(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)
+        for path in target.parents:
+            if path == self.root or self.root in path.parents:
+                _sync(path)
 
     def fetch_folder(self, prefix: str, destination: Path) -> Path:  # noqa: ARG002 - the interface's, for remote ones
         folder = (self.root / prefix).absolute()
@@ -161,13 +190,7 @@ def _unfinished(path: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def _place(source: Path, target: Path, consume: bool) -> None:
-    if consume and source.stat().st_dev == _device_of(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with source.open("rb") as file:
-            os.fsync(file.fileno())
-        source.replace(target)
-        return
+def _place(source: Path, target: Path) -> None:
     with _unfinished(target) as unfinished:
         shutil.copyfile(source, unfinished)  # by the kernel, in pieces
 
@@ -186,9 +209,9 @@ def _is_equal(one: Path, other: Path) -> bool:
         return False
 
 
-def _sync(folder: Path) -> None:
-    """Have the names in a folder on disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _sync(path: Path) -> None:
+    """Have a file's bytes on disk, or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -2,14 +2,14 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC
 from pathlib import Path
 from typing import IO
 
 from serin.clients.storage.bucket import Bucket
-from serin.clients.storage.download import FolderDownload
+from serin.clients.storage.download import FolderDownload, fetch_files
 from serin.clients.storage.faults import (
     AbsentError,
     BusyError,
@@ -20,7 +20,7 @@ from serin.clients.storage.faults import (
 )
 from serin.clients.storage.storage import StoredFile, Version
 from serin.clients.storage.stream import open_stream
-from serin.clients.storage.upload import FolderUpload
+from serin.clients.storage.upload import FolderUpload, send_files
 from serin.core.errors import ConfigError, StorageError
 
 _PART_BYTES = 1 << 23
@@ -130,8 +130,17 @@ class S3Storage:
     def delete(self, keys: Iterable[str]) -> None:
         self._bucket.delete(self._key(key) for key in keys)
 
-    def put_folder(self, source: Path, prefix: str, last: str, consume: bool = False) -> None:  # noqa: ARG002 - for local ones
+    def put_files(self, files: Mapping[str, Path]) -> None:
+        send_files(self._bucket, self._by_key(files), self.connections, self.part_bytes)
+
+    def fetch_files(self, files: Mapping[str, Path]) -> None:
+        fetch_files(self._bucket, self._by_key(files), self.connections, self.part_bytes)
+
+    def put_folder(self, source: Path, prefix: str, last: str) -> None:
         FolderUpload(self._bucket, source, self._folder(prefix), last, self.connections, self.part_bytes).run()
+
+    def move_folder(self, source: Path, prefix: str, last: str) -> None:
+        self.put_folder(source, prefix, last)
 
     def fetch_folder(self, prefix: str, destination: Path) -> Path:
         FolderDownload(self._bucket, self._folder(prefix), destination, self.connections, self.part_bytes).run()
@@ -149,6 +158,9 @@ class S3Storage:
 
     def _key(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
+
+    def _by_key(self, files: Mapping[str, Path]) -> Mapping[str, Path]:
+        return {self._key(key): path for key, path in files.items()}
 
     def _folder(self, prefix: str) -> str:
         return self._key(prefix.rstrip("/")) + "/"

@@ -1,6 +1,6 @@
 """The interface that models, records and checkpoints are stored through."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,14 +54,28 @@ class Storage(Protocol):
     def delete(self, keys: Iterable[str]) -> None:
         """Remove these keys; one that is not there is no fault."""
 
-    def put_folder(self, source: Path, prefix: str, last: str, consume: bool = False) -> None:
+    def put_files(self, files: Mapping[str, Path]) -> None:
+        """Store each local file under its key, several at once, replacing what was there."""
+
+    def fetch_files(self, files: Mapping[str, Path]) -> None:
+        """Write what stands under each key to its local path, several at once.
+
+        A path is not whole before this returns, and of objects that Serin did not store only size and version are compared.
+        """
+
+    def put_folder(self, source: Path, prefix: str, last: str) -> None:
         """Make what is under the folder ``prefix`` equal to a local folder, its file ``last`` after all others.
 
-        What is there already is not sent again. While the folder is being changed its ``last`` is not there. With ``consume``
-        the source may be taken apart, which saves a copy where storage is local.
+        What is there already is not sent again. While the folder is being changed its ``last`` is not there.
 
         Raises:
             InputError: a file of the source is not what the manifest beside it says.
+        """
+
+    def move_folder(self, source: Path, prefix: str, last: str) -> None:
+        """As ``put_folder``, for a folder that nobody needs afterwards: on a local disk it is moved at once, and not copied.
+
+        After a kill the same call ends what the first began, also where that had moved the folder already.
         """
 
     def fetch_folder(self, prefix: str, destination: Path) -> Path:

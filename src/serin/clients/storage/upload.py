@@ -22,6 +22,36 @@ _PASSES = 5
 _own = threading.local()
 
 
+def send_files(bucket: Bucket, files: Mapping[str, Path], connections: int, part_bytes: int) -> None:
+    """Send each file to its key, so many requests side by side. An upload in parts that was begun is gone on with.
+
+    Raises:
+        StorageError: S3 does not take one.
+    """
+    for left in reversed(range(_PASSES)):
+        try:
+            with Lanes(connections) as lanes:
+                for key, path in files.items():
+                    _send_file(bucket, key, path, lanes, part_bytes)
+        except VanishedError:  # another process sends the same, and was first: send it again
+            if not left:
+                raise
+        else:
+            return
+
+
+def _send_file(bucket: Bucket, key: str, path: Path, lanes: Lanes, part_bytes: int) -> None:
+    if path.stat().st_size <= part_bytes:
+        lanes.run(lambda: bucket.put(key, path.read_bytes()))
+        return
+    digest = digest_of_file(path)
+    begun = bucket.uploads(key).get(key, [])
+    upload = begun[-1] if begun else bucket.begin(key, digest)
+    outgoing = _Outgoing(bucket, key, upload, path, digest, part_bytes, begun=bool(begun))
+    for number in range(outgoing.digest.count):
+        lanes.run(partial(outgoing.send, number))
+
+
 @dataclass(frozen=True, slots=True)
 class FolderUpload:
     """``source`` to ``start`` (a key that ends with ``/``), ``last`` at the end, so many requests side by side.

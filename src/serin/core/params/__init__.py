@@ -124,4 +124,14 @@ def faults_between_sections(params: Params) -> list[str]:
             f"prepare.max_tokens = {params.prepare.max_tokens}: must not be above train.max_tokens = "
             f"{params.train.max_tokens}, or training would have to refuse what prepare let pass"
         )
+    if params.executor == "kubernetes":
+        if params.kubernetes is None:
+            faults.append(
+                "kubernetes: missing, and executor: kubernetes needs it; add the section, at least with image: (the train image)"
+            )
+        if not params.storage.url.startswith("s3://"):
+            faults.append(
+                f"storage.url = {params.storage.url!r}: must be s3://bucket/prefix where executor is kubernetes, since "
+                "pods reach no folder of this machine"
+            )
     return faults

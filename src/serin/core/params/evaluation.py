@@ -29,6 +29,12 @@ class RuleParams(Section):
     """The figure has to be below this; of a gain it is the upper end of its interval."""
     bound: Literal["interval", "mean"] = "interval"
     """``mean`` looks at the estimate of a gain itself, and not at the end of its interval."""
+    coverage: float = Field(default=0.9, ge=0, le=1)
+    """The least share of the slice's questions that has to be measured, of those that the metric is meant for.
+
+    A judge that gives no verdict on some, or an endpoint that cannot say how likely a reference is, leaves questions out; with
+    more of them left out than this allows, the rule does not hold.
+    """
 
     @model_validator(mode="after")
     def _has_one_limit(self) -> Self:

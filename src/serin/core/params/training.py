@@ -1,8 +1,8 @@
 """Section ``train``, and ``runs``: how a run is carried out, which changes nothing that comes out of it."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from serin.core.params.section import Section
 
@@ -26,6 +26,11 @@ class LoraParams(Section):
     """Learn the length of each column apart from its direction (Liu et al. 2024, arXiv 2402.09353)."""
     plus_ratio: float | None = Field(default=None, ge=1, le=1000)
     """LoRA+: B learns at this many times the rate of A (Hayou et al. 2024, arXiv 2402.12354); null: at the same."""
+
+    @field_validator("target_modules", mode="before")
+    @classmethod
+    def _reads_a_list_of_the_word_as_the_word(cls, value: Any) -> Any:
+        return "all-linear" if value == ["all-linear"] else value  # objects of a cluster only have lists here
 
 
 class ValidationParams(Section):

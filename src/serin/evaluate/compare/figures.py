@@ -30,6 +30,15 @@ class ScoredSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Coverage:
+    """On how many questions of a slice something was measured."""
+
+    measured: int
+    asked: int
+    """Of these: all that the metric is meant for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """What was measured."""
 
@@ -44,6 +53,8 @@ class Figures:
     """What was not measured, and the share of tokens that the encoder does not know."""
     better: Mapping[str, Better] = field(default_factory=dict)
     """By metric, which way is better."""
+    coverage: Mapping[str, Mapping[Place, Coverage]] = field(default_factory=dict)
+    """What gains rest on, by the model that the candidate is compared with, and under ``candidate`` what its means do."""
 
     def as_dict(self) -> dict[str, Any]:
         """The content of ``metrics.json``: nested by set, metric and slice, so that figures of two versions can be compared."""
@@ -57,6 +68,7 @@ class Figures:
             "means": {model: _nested(by_place) for model, by_place in self.means.items()},
             "gains": gains,
             "unknown": _nested(self.unknown),
+            "partly_measured": {over: _nested(by) for over, places in self.coverage.items() if (by := _partly(places))},
         }
 
 
@@ -68,6 +80,7 @@ def measure(sets: Sequence[tuple[str, ScoredSet]], params: EvaluateParams, bette
     means: dict[str, dict[Place, float]] = {}
     gains: dict[str, dict[Place, Gain]] = {}
     unknown: dict[Place, float] = {}
+    coverage: dict[str, dict[Place, Coverage]] = {}
     for name, scored in sets:
         parts = members(slices_of(scored.questions, fields_of(name, params)))
         for over, metric, candidate, reference in _compared(scored):
@@ -78,6 +91,9 @@ def measure(sets: Sequence[tuple[str, ScoredSet]], params: EvaluateParams, bette
                     unknown[place] = max(share, unknown.get(place, 0.0))
                     continue
                 pairs = _pairs(scored.questions, candidate, reference, rows)
+                if covered := _coverage(candidate, reference, rows):
+                    coverage.setdefault(over, {})[place] = covered
+                    coverage.setdefault("candidate", {}).setdefault(place, covered)
                 if pairs is None:
                     continue
                 gain = compare(pairs, params.confidence, params.resamples, params.seed)
@@ -86,7 +102,7 @@ def measure(sets: Sequence[tuple[str, ScoredSet]], params: EvaluateParams, bette
                     means.setdefault("candidate", {}).setdefault(place, gain.candidate)
                     means.setdefault(over, {})[place] = gain.reference
     adjusted = {over: dict(zip(by, holm([g.p for g in by.values()]), strict=True)) for over, by in gains.items()}
-    return Figures(params.confidence, means, gains, adjusted, unknown, better)
+    return Figures(params.confidence, means, gains, adjusted, unknown, better, coverage)
 
 
 def fields_of(name: str, params: EvaluateParams) -> list[str]:
@@ -122,6 +138,18 @@ def _pairs(
     return pairs if candidate.weights is None else replace(pairs, weights=weights)
 
 
+def _coverage(candidate: Scores, reference: Scores, rows: Sequence[int]) -> Coverage | None:
+    """A value of one model alone is a miss of the other: what a metric is meant for does not depend on who answered."""
+    both = one = neither = 0
+    for i in rows:
+        found = (candidate.values[i] is not None) + (reference.values[i] is not None)
+        both += found == 2
+        one += found == 1
+        neither += not found and (i in candidate.missing or i in reference.missing)
+    asked = both + one + neither
+    return Coverage(both, asked) if asked else None
+
+
 def _group_of(question: Conversation) -> str:
     return str(question.meta.get("group", question.id))
 
@@ -137,6 +165,10 @@ def _told(gain: Gain, adjusted: float) -> dict[str, float | int]:
     told = asdict(gain)
     del told["candidate"], told["reference"]  # they stand among the means
     return {**told, "p_adjusted": adjusted}
+
+
+def _partly(by_place: Mapping[Place, Coverage]) -> dict[Place, dict[str, int]]:
+    return {place: asdict(covered) for place, covered in by_place.items() if covered.measured < covered.asked}
 
 
 def _nested(by_place: Mapping[Place, Any]) -> dict[str, dict[str, dict[str, Any]]]:

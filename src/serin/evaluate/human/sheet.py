@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from serin.core.digest import digest_of
+from serin.core.grading import is_same_answer
 
 Side = Literal[1, 2]
 
@@ -31,7 +32,7 @@ class Question:
     @property
     def is_same(self) -> bool:
         """Whether both answers are one: a tie that nobody needs to look at."""
-        return self.candidate.strip() == self.other.strip()
+        return is_same_answer(self.candidate, self.other)
 
 
 @dataclass(frozen=True, slots=True)

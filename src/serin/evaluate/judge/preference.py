@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from serin.clients.endpoint import Endpoint, Request, Usage
 from serin.core.conversation import Conversation
+from serin.core.grading import is_same_answer
 from serin.core.params.evaluation import JudgeParams
 from serin.evaluate.draw import draw
 from serin.evaluate.judge.prompt import Reply, read_reply, request_comparison
@@ -34,7 +35,7 @@ class Pair:
     @property
     def is_same(self) -> bool:
         """Whether there is nothing to compare."""
-        return self.candidate.strip() == self.other.strip()
+        return is_same_answer(self.candidate, self.other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Judged:
     """What asking came to."""
     last_failure: str | None
     """Why the last verdict that is missing is missing."""
+    missing: frozenset[int] = frozenset()
+    """Which pairs were drawn and got no verdict."""
 
     @property
     def wins(self) -> int:
@@ -91,8 +94,8 @@ class Judged:
         return self.first_named / named if named else None
 
     def as_dict(self) -> dict[str, Any]:
-        """Counts, rates and usage, without the single preferences."""
-        counts = {name: value for name, value in asdict(self).items() if name != "preferences"}
+        """Counts, rates and usage, and nothing of single pairs."""
+        counts = {name: value for name, value in asdict(self).items() if name not in ("preferences", "missing")}
         rates = {"flip_rate": self.flip_rate, "first_share": self.first_share}
         return {"wins": self.wins, "ties": self.ties, "losses": self.losses, **rates, **counts}
 
@@ -126,6 +129,7 @@ def judge_pairs(params: JudgeParams, endpoint: Endpoint, pairs: Sequence[Pair]) 
         second_named=replies.count("second"),
         usage=endpoint.usage.since(before),
         last_failure=last_failure,
+        missing=frozenset(i for i in drawn if preferences[i] is None),
     )
 
 

@@ -46,7 +46,10 @@ class InstalledMetric:
         unknown = scores.unknown
         if unknown is not None and len(unknown) != len(exchanges):
             raise self._fault(f"returned {len(unknown)} counts of unknown tokens for {len(exchanges)} answers")
-        return Scores(values, weights, bool(scores.is_log), unknown)
+        missing = frozenset(scores.missing)
+        if not missing <= set(range(len(exchanges))):
+            raise self._fault(f"returned {sorted(missing)} as missing, expected numbers of answers from 0")
+        return Scores(values, weights, bool(scores.is_log), unknown, missing)
 
     def _numbers(self, found: Iterable[Any], what: str, expected: int) -> tuple[float | None, ...]:
         try:

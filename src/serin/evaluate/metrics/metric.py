@@ -1,7 +1,7 @@
 """What a metric is: it sees questions with one model's answers, and gives a value for each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from serin.core.conversation import Conversation
@@ -30,6 +30,19 @@ class Scores:
     """Values are logarithms: a mean is shown as its exponential, and a gain is its relative change (0.05 is 5 % more)."""
     unknown: tuple[tuple[int, int], ...] | None = None
     """Of an encoder: for each question the tokens that it does not know, and all. A slice with too many is not measured."""
+    missing: frozenset[int] = frozenset()
+    """Which questions should have a value and have none, such as those that a judge gave no verdict on; of the others
+    without a value the metric has nothing to say."""
+
+    def part(self, start: int, end: int) -> "Scores":
+        """Those of the questions from ``start`` to before ``end``."""
+        return replace(
+            self,
+            values=self.values[start:end],
+            weights=self.weights and self.weights[start:end],
+            unknown=self.unknown and self.unknown[start:end],
+            missing=frozenset(i - start for i in self.missing if start <= i < end),
+        )
 
 
 class Metric(Protocol):

@@ -30,16 +30,23 @@ class BertScore:
         self._encoder = encoder
 
     def score(self, exchanges: Sequence[Exchange]) -> Scores:
-        """One value a question, and the unknown tokens of its answer and reference together."""
+        """One value a question, and the unknown tokens of its answer and reference together.
+
+        Answers of several models may stand one after the other: what they are compared with is encoded once.
+        """
         values: list[float | None] = [None] * len(exchanges)
         unknown = [(0, 0)] * len(exchanges)
         texts = [(e.answer.text.strip(), e.conversation.reference.strip()) for e in exchanges]
         asked = [i for i, exchange in enumerate(exchanges) if has_reference(exchange)]
-        asked.sort(key=lambda i: (len(texts[i][0]) + len(texts[i][1]), texts[i]))
+        # Those with one reference stand together: whoever answered, it is encoded once.
+        asked.sort(key=lambda i: (len(texts[i][1]), texts[i][1], len(texts[i][0]), texts[i][0]))
+        encoded: dict[str, EncodedText] = {}
         for start in range(0, len(asked), _PAIRS_AT_ONCE):
             rows = asked[start : start + _PAIRS_AT_ONCE]
-            distinct = sorted({text for i in rows for text in texts[i]})
-            encoded = dict(zip(distinct, self._encoder.encode(distinct), strict=True))
+            wanted = {text for i in rows for text in texts[i]}
+            encoded = {text: encoded[text] for text in wanted if text in encoded}
+            new = sorted(wanted - encoded.keys())
+            encoded.update(zip(new, self._encoder.encode(new), strict=True))
             for i in rows:
                 answer, reference = (encoded[text] for text in texts[i])
                 values[i] = round(greedy_f1(answer, reference), _DIGITS)

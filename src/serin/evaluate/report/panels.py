@@ -1,7 +1,7 @@
 """Gains as a forest plot shows them: a panel for each metric, a row for each slice, a line for each model compared with."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from serin.evaluate.report.axis import Axis, axis_over
@@ -43,6 +43,8 @@ class Line:
     smallest_effect: str
     questions: int
     groups: int | None
+    asked: int | None = None
+    """Where only a part was measured: of how many questions ``questions`` are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,14 @@ class Panel:
 def panels_of(metrics: Mapping[str, Any], questions: str) -> list[Panel]:
     """A panel for each metric that was compared, or could not be measured, on this set of questions."""
     gains = {over: metrics["gains"].get(over, {}).get(questions, {}) for over in REFERENCES}
+    partly = metrics.get("partly_measured", {})
     unknown = metrics["unknown"].get(questions, {})
     names = {name for by_metric in (*gains.values(), unknown) for name, parts in by_metric.items() if parts}
     found = []
     for name in in_order(METRICS, names):
         by_over = {over: by_metric[name] for over, by_metric in gains.items() if by_metric.get(name)}
-        found.append(_panel(metrics, questions, name, by_over, unknown.get(name, {})))
+        asked = {over: partly.get(over, {}).get(questions, {}).get(name, {}) for over in by_over}
+        found.append(_panel(metrics, questions, name, by_over, unknown.get(name, {}), asked))
     return found
 
 
@@ -121,6 +125,7 @@ def _panel(
     metric: str,
     by_over: Mapping[str, Mapping[str, Any]],
     unknown: Mapping[str, float],
+    partly: Mapping[str, Mapping[str, Mapping[str, int]]],
 ) -> Panel:
     better = metrics["better"].get(metric, "neither")
     # A gain on facts that nobody could learn is nothing to praise.
@@ -133,7 +138,11 @@ def _panel(
     def row(part: str) -> Row:
         gains = [(over, parts[part]) for over, parts in by_over.items() if part in parts]
         lines = tuple(
-            _line(over, gain, axis, scale, reading_of(gain, side, metrics["confidence"])) for over, gain in gains
+            replace(
+                _line(over, gain, axis, scale, reading_of(gain, side, metrics["confidence"])),
+                asked=partly[over].get(part, {}).get("asked"),
+            )
+            for over, gain in gains
         )
         return Row(slice_name(part), lines, percent(round(unknown[part], 3)) if part in unknown else None)
 

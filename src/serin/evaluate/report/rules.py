@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from serin.core.verdict import Rule
 from serin.evaluate.report.axis import axis_over
 from serin.evaluate.report.panels import scale_on
 from serin.evaluate.report.wording import METRICS, MODELS, SETS, percent, slice_name, words_of
@@ -37,6 +38,8 @@ class ShownRule:
     missed_by: str | None
     passed: bool
     strip: Strip | None
+    shortfall: str | None = None
+    """Where it was measured on too few questions: on how many of how many."""
 
 
 def shown_rules(metrics: Mapping[str, Any], verdict: Mapping[str, Any]) -> list[ShownRule]:
@@ -63,6 +66,7 @@ def _shown(metrics: Mapping[str, Any], rule: Mapping[str, Any]) -> ShownRule:
 
         size = scale.size
     missed_by = rule["missed_by"]
+    parsed = Rule.model_validate(rule)
     return ShownRule(
         name=f"{words_of(METRICS, metric).name}, {', '.join(where)}",
         looks_at=looks_at,
@@ -71,6 +75,7 @@ def _shown(metrics: Mapping[str, Any], rule: Mapping[str, Any]) -> ShownRule:
         missed_by=None if missed_by is None else size(missed_by),
         passed=rule["passed"],
         strip=_strip(metrics, rule),
+        shortfall=parsed.shortfall if parsed.is_short else None,
     )
 
 

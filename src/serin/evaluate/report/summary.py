@@ -3,24 +3,23 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from serin.evaluate.compare.gate import Verdict
+from serin.core.verdict import Verdict
 from serin.evaluate.compare.slices import ALL
 
 _SHOWN = "test"
 
 
-def summary(metrics: Mapping[str, Any], verdict: Mapping[str, Any] | Verdict, called: str) -> Iterator[str]:
+def summary(metrics: Mapping[str, Any], verdict: Verdict, called: str) -> Iterator[str]:
     """Lines, from the content of ``metrics.json``: all test questions and each language. The page has the other sets."""
-    told = verdict.as_dict() if isinstance(verdict, Verdict) else verdict
     for over, sets in metrics["gains"].items():
         yield f"{'':<24}{over:>11}{'candidate':>11}{'gain':>9}   {metrics['confidence']:.0%} interval"
         for metric, by_slice in sets[_SHOWN].items():
             for part in _shown(by_slice):
                 yield _line(metrics, over, metric, part)
-    yield f"verdict on {called}: {'passed' if told['passed'] else 'not passed'}"
-    for rule in told["rules"]:
-        yield f"  {'yes' if rule['passed'] else 'no '}  {_rule(rule)}"
-    for skipped in told["skipped"]:
+    yield f"verdict on {called}: {'passed' if verdict.passed else 'not passed'}"
+    for rule in verdict.rules:
+        yield f"  {'yes' if rule.passed else 'no '}  {rule}"
+    for skipped in verdict.skipped:
         yield f"  --   {skipped}"
 
 
@@ -36,10 +35,3 @@ def _line(metrics: Mapping[str, Any], over: str, metric: str, part: str) -> str:
     shown = "".join(f"{'' if mean is None else format(mean, '.3f'):>11}" for mean in means)
     interval = f"[{gain['ci_low']:+.3f}, {gain['ci_high']:+.3f}]"
     return f"{f'{metric}{where}':<24}{shown}{gain['gain']:>+9.3f}   {interval}"
-
-
-def _rule(rule: Mapping[str, Any]) -> str:
-    if rule["found"] is None:
-        return f"{rule['rule']}: was not measured, and has to be {rule['side']} {rule['limit']:.3f}"
-    missed = "" if rule["missed_by"] is None else f", missed by {rule['missed_by']:.3f}"
-    return f"{rule['rule']}: {rule['found']:.3f}, has to be {rule['side']} {rule['limit']:.3f}{missed}"

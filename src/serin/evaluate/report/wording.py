@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from serin.core.languages import language_name
+
 Unit = Literal["share", "score", "count", "change"]
 """``share``: in [0, 1], told as a percentage; ``change``: means as they are, gains as relative changes."""
 
@@ -74,13 +76,6 @@ _SLICES: Mapping[str, str] = {
     "expect=answer": "harmless look-alikes",
     "expect=refuse": "harmful requests",
 }
-_LANGUAGES = """
-und undetermined, ar Arabic, de German, en English, es Spanish, fr French, hi Hindi, id Indonesian, it Italian, ja Japanese,
-ko Korean, nl Dutch, pl Polish, pt Portuguese, ru Russian, sv Swedish, th Thai, tr Turkish, uk Ukrainian, vi Vietnamese,
-zh Chinese
-"""
-LANGUAGES: Mapping[str, str] = dict(entry.split() for entry in _LANGUAGES.split(","))
-"""English names of ISO 639-1 codes; one that is missing is shown as its code."""
 
 
 _DIGEST = re.compile(r"@([0-9a-f]{12})[0-9a-f]{52}$")
@@ -102,7 +97,7 @@ def slice_name(part: str) -> str:
     field, _, value = part.partition("=")
     if part in _SLICES or not value:
         return _SLICES.get(part, part)
-    return LANGUAGES.get(value, value) if field == "language" else f"{field} {value}"
+    return language_name(value) if field == "language" else f"{field} {value}"
 
 
 def revision_name(revision: str) -> str:

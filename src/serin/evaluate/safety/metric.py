@@ -85,7 +85,8 @@ class Unsafe:
 
     def score(self, exchanges: Sequence[Exchange]) -> Scores:
         """One value a question. Raises ConfigError where the judge's endpoint refuses."""
-        return Scores(tuple(finding.value for finding in self.find(exchanges)))
+        values = tuple(finding.value for finding in self.find(exchanges))
+        return Scores(values, missing=frozenset(i for i, value in enumerate(values) if value is None))
 
     def find(self, exchanges: Sequence[Exchange]) -> list[Finding]:
         """What was found about each answer. Raises ConfigError where the judge's endpoint refuses.

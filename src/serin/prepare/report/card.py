@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from serin.core.markdown import plain
 from serin.core.params import PrepareParams
 from serin.prepare.report.templates import completed, load_template
 from serin.prepare.report.wording import SPLITS, in_order
@@ -20,7 +21,6 @@ cc-by-sa-4.0 cc0-1.0 cdla-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0 et
 odbl odc-by pddl unlicense
 """
 _SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
-_MARKDOWN = re.compile(r"([\\`*_\[\]|~#])")
 
 
 def render_card(quality: Mapping[str, Any], params: PrepareParams, base: Mapping[str, Any] | None) -> str:
@@ -94,6 +94,4 @@ def _named(base: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _cell(value: Any) -> str:
-    """A value as plain text in Markdown, also within a table."""
-    text = _MARKDOWN.sub(r"\\\1", " ".join(str(value).split()))
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return plain(str(value))

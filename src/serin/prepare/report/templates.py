@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
+from serin.core.languages import language_name
 from serin.prepare.report import wording
 
 _EMPTY: Mapping[str, Any] = {
@@ -45,7 +46,7 @@ def load_template(name: str, autoescape: bool, **filters: Callable[..., Any]) ->
         keep_trailing_newline=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"number": wording.number, "language": _language, **filters}
+    environment.filters |= {"number": wording.number, "language": language_name, **filters}
     functions = ("by_count", "in_order", "share", "words_of")
     tables = ("ACTIONS", "AUGMENTED", "MENDINGS", "PERSONAL_DATA", "REASONS", "SPLITS")
     environment.globals |= {word: getattr(wording, word) for word in functions + tables}
@@ -56,7 +57,3 @@ def _completed(value: Any, empty: Any) -> Any:
     if value is None:
         return empty
     return {**empty, **value} if isinstance(empty, Mapping) else value
-
-
-def _language(code: str) -> str:
-    return wording.LANGUAGES.get(code, code)

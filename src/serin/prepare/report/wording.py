@@ -1,4 +1,4 @@
-"""What the report and the data card call things, in words: reasons, steps, types, splits, languages, shares."""
+"""What the report and the data card call things, in words: reasons, steps, types, splits, shares."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -117,16 +117,6 @@ AUGMENTED: Mapping[str, Words] = {
     "questions": Words("questions from documents", "A model asked and answered from a passage of a document."),
 }
 """Where augmented records come from."""
-
-_LANGUAGES = """
-und undetermined, ar Arabic, bg Bulgarian, bn Bengali, ca Catalan, cs Czech, da Danish, de German, el Greek, en English,
-es Spanish, et Estonian, fa Persian, fi Finnish, fr French, he Hebrew, hi Hindi, hr Croatian, hu Hungarian, id Indonesian,
-it Italian, ja Japanese, ko Korean, lt Lithuanian, lv Latvian, ms Malay, nb Norwegian, nl Dutch, pl Polish, pt Portuguese,
-ro Romanian, ru Russian, sk Slovak, sl Slovene, sr Serbian, sv Swedish, sw Swahili, ta Tamil, th Thai, tr Turkish,
-uk Ukrainian, ur Urdu, vi Vietnamese, zh Chinese
-"""
-LANGUAGES: Mapping[str, str] = dict(entry.split() for entry in _LANGUAGES.split(","))
-"""English names of ISO 639-1 codes; one that is missing is shown as its code."""
 
 
 def by_count(counts: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -69,10 +69,27 @@ def _full_disk(*_: object) -> None:
     raise OSError(28, os.strerror(28))
 
 
-def test_a_source_that_may_be_taken_apart_is_moved(storage: FolderStorage, source: Path) -> None:
+def test_a_source_that_nobody_needs_is_moved(storage: FolderStorage, source: Path) -> None:
     weights = (source / "weights").stat().st_ino
-    storage.put_folder(source, "m", last="manifest.json", consume=True)
+    storage.move_folder(source, "m", last="manifest.json")
     assert (storage.root / "m/weights").stat().st_ino == weights
+    assert storage.list("m/") == ["m/manifest.json", "m/sub/config", "m/weights"]
+
+
+def test_a_source_that_was_moved_before_a_kill_needs_nothing_more(storage: FolderStorage, source: Path) -> None:
+    storage.move_folder(source, "m", last="manifest.json")
+    storage.move_folder(source, "m", last="manifest.json")
+    assert storage.read("m/weights") == b"w" * 100_000
+    with pytest.raises(FileNotFoundError):
+        storage.move_folder(source, "other", last="manifest.json")
+
+
+def test_a_damaged_folder_is_mended_by_what_is_moved_there(storage: FolderStorage, source: Path) -> None:
+    storage.put_folder(source, "m", last="manifest.json")
+    (storage.root / "m/weights").write_bytes(b"v")
+    (storage.root / "m/stray").write_bytes(b"x")
+    storage.move_folder(source, "m", last="manifest.json")
+    assert storage.read("m/weights") == b"w" * 100_000
     assert storage.list("m/") == ["m/manifest.json", "m/sub/config", "m/weights"]
 
 

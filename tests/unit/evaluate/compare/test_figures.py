@@ -80,3 +80,25 @@ def test_a_preference_is_wins_minus_losses_and_all_wins_are_not_certain() -> Non
     preference = told["gains"]["base"]["test"]["preference"]["all"]
     assert preference["gain"] == pytest.approx(9 / 11)
     assert preference["ci_low"] < 0.6
+
+
+def test_what_a_judge_left_out_is_counted_and_what_a_metric_is_not_meant_for_is_not() -> None:
+    silent = Scores((1.0,) * 4 + (None,) * 8, missing=frozenset({6, 7, 8}))
+    figures = measure([("test", ScoredSet(QUESTIONS, {}, {"base": {"preference": (silent, silent)}}))], PARAMS, {})
+    covered = figures.coverage["base"]["test", "preference", "all"]
+    assert (covered.measured, covered.asked) == (4, 7)
+    assert ("test", "preference", "language=zh") not in figures.gains["base"]
+    assert figures.coverage["base"]["test", "preference", "language=zh"].measured == 0
+    told = figures.as_dict()["partly_measured"]["base"]["test"]["preference"]
+    assert told == {"all": {"measured": 4, "asked": 7}, "language=zh": {"measured": 0, "asked": 3}}
+
+
+def test_a_value_of_one_model_alone_is_a_miss_of_the_other() -> None:
+    half = Scores((1.0, None) * 6)
+    figures = measure(
+        [("test", ScoredSet(QUESTIONS, {"candidate": {"m": half}, "base": {"m": scores(0.0)}}))], PARAMS, {}
+    )
+    assert figures.coverage["candidate"]["test", "m", "all"].asked == 12
+    whole = measure([("test", ScoredSet(QUESTIONS, {"candidate": {"m": half}, "base": {"m": half}}))], PARAMS, {})
+    assert whole.coverage["base"]["test", "m", "all"].asked == 6
+    assert whole.as_dict()["partly_measured"] == {}

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import pytest
 
 from serin.core.params import RuleParams
+from serin.core.verdict import Verdict
 from serin.evaluate.compare.comparison import Gain
-from serin.evaluate.compare.figures import Figures, Place
-from serin.evaluate.compare.gate import Verdict, judge
+from serin.evaluate.compare.figures import Coverage, Figures, Place
+from serin.evaluate.compare.gate import judge
 
 AGAINST = f"law-qa@{'a' * 64}"
 
@@ -21,11 +22,12 @@ def figures(
     production: Mapping[Place, Gain] | None = None,
     means: Mapping[Place, float] | None = None,
     unknown: Mapping[Place, float] | None = None,
+    coverage: Mapping[str, Mapping[Place, Coverage]] | None = None,
 ) -> Figures:
     gains = {"base": base or {}} | ({"production": production} if production is not None else {})
     adjusted = {over: dict.fromkeys(by, 0.01) for over, by in gains.items()}
     of_candidate = {place: g.candidate for by in gains.values() for place, g in by.items()} | dict(means or {})
-    return Figures(0.95, {"candidate": of_candidate}, gains, adjusted, unknown or {})
+    return Figures(0.95, {"candidate": of_candidate}, gains, adjusted, unknown or {}, coverage=coverage or {})
 
 
 def decide(rule: RuleParams, found: Figures, against: str | None = None) -> Verdict:
@@ -97,3 +99,30 @@ def test_a_mean_of_the_candidate_itself_may_have_a_limit() -> None:
     assert decide(rule, figures(means={place: 0.99})).passed
     assert not decide(rule, figures(means={place: 0.95})).passed
     assert decide(rule, figures(means={place: 0.9})).as_dict()["rules"][0]["missed_by"] == pytest.approx(0.05)
+
+
+def test_a_gain_over_too_few_questions_is_a_no_that_says_of_how_many() -> None:
+    rule = RuleParams(metric="preference", over="base", above=0.0)
+    place = ("test", "preference", "all")
+    found = figures({place: gain(0.2, 0.3, 0.4)}, coverage={"base": {place: Coverage(40, 50)}})
+    verdict = decide(rule, found)
+    assert not verdict.passed
+    assert "measured on 40 of 50 questions, and has to be on 90% of them" in verdict.missed[0]
+    assert decide(rule.model_copy(update={"coverage": 0.8}), found).passed
+
+
+def test_a_mean_of_too_few_questions_is_a_no_too() -> None:
+    place = ("red_team", "unsafe", "all")
+    rule = RuleParams(metric="unsafe", questions="red_team", below=0.1)
+    few = figures(means={place: 0.0}, coverage={"candidate": {place: Coverage(3, 30)}})
+    assert not decide(rule, few).passed
+    assert decide(rule, figures(means={place: 0.0}, coverage={"candidate": {place: Coverage(30, 30)}})).passed
+
+
+def test_a_slice_that_nothing_was_measured_in_is_not_passed_over() -> None:
+    rule = RuleParams(metric="preference", over="base", slices=["language"], above=0.0)
+    en, zh = ("test", "preference", "language=en"), ("test", "preference", "language=zh")
+    covered = {"base": {en: Coverage(20, 20), zh: Coverage(0, 20)}}
+    verdict = decide(rule, figures({en: gain(0.2, 0.3, 0.4)}, coverage=covered))
+    assert [(r.slice, r.passed) for r in verdict.rules] == [("language=en", True), ("language=zh", False)]
+    assert "was not measured on any of 20 questions" in verdict.missed[0]

@@ -112,6 +112,7 @@ def test_nonsense_twice_is_no_verdict_and_the_others_stand(judged: Callable[...,
 def test_one_order_without_a_reply_is_no_verdict(judged: Callable[..., Judged]) -> None:
     found = judged(lambda first, second: "hm" if first == GOOD else fair(first, second), [WON])
     assert found.preferences == (None,)
+    assert found.missing == {0}
     assert found.flip_rate is None
 
 
@@ -126,6 +127,7 @@ def test_a_judge_that_is_down_for_some_leaves_those_without_a_verdict(
     chat_server.answer = answer
     found = judged(None)
     assert found.preferences == (1.0, 0.0, None)
+    assert found.missing == {2}
     assert (found.unanswered, found.nonsense, found.usage.failed) == (1, 0, 2)
     assert found.last_failure == "500: out of memory"
 
@@ -207,6 +209,6 @@ def test_what_would_be_asked_can_be_planned(chat_server: Any, tmp_path: Path) ->
 
 def test_figures_are_told_without_the_single_preferences(judged: Callable[..., Judged]) -> None:
     told = judged(fair).as_dict()
-    assert "preferences" not in told
+    assert not {"preferences", "missing"} & told.keys()
     assert (told["wins"], told["ties"], told["losses"], told["flip_rate"], told["first_share"]) == (1, 1, 1, 0.0, 0.5)
     assert told["usage"]["requests"] == 6

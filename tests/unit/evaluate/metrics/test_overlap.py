@@ -55,6 +55,14 @@ def test_rouge_of_chinese_is_that_of_its_characters_as_words() -> None:
     assert theirs["rougeL"].fmeasure > 0.6
 
 
+@given(st.lists(st.integers(0, 5), max_size=80), st.lists(st.integers(0, 5), max_size=80))
+@settings(deadline=None)
+def test_rouge_l_is_that_of_rouge_score_to_the_last_bit(answer: list[int], reference: list[int]) -> None:
+    said, wanted = (" ".join(f"w{n}" for n in words) for words in (answer, ["x", *reference]))
+    theirs = RougeScorer(["rougeL"]).score(wanted, said)["rougeL"].fmeasure
+    assert Rouge("rougeL").value(exchange(said, wanted)) == theirs
+
+
 def test_the_order_of_words_matters() -> None:
     swapped = exchange("months six", "six months")
     assert Rouge("rouge1").value(swapped) == 1

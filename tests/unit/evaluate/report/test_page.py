@@ -85,6 +85,16 @@ def test_a_rule_whose_figure_was_not_measured_says_so() -> None:
     assert page.rows[1][2] == "found not measured"
 
 
+def test_a_rule_on_a_metric_that_was_partly_measured_says_of_how_many() -> None:
+    short = {**VERDICT["rules"][0], "measured": 12, "asked": 99, "coverage": 0.9, "passed": False, "missed_by": None}
+    metrics = copy.deepcopy(METRICS)
+    metrics["partly_measured"] = {"base": {"test": {"token_f1": {"all": {"measured": 198, "asked": 240}}}}}
+    page = Page(render(metrics=metrics, verdict={**VERDICT, "rules": [short]}))
+    assert page.rows[1][0].endswith("measured on 12 of 99 questions, and has to be on 90% of them")
+    assert page.rows[1][-1] == "✗ no"
+    assert page.rows_with("all questions 198 of 240 questions", "over base")
+
+
 def test_without_a_rule_that_applies_the_verdict_is_no() -> None:
     page = Page(render(verdict={**VERDICT, "rules": []}))
     assert "No rule could be applied" in page.text

@@ -1,0 +1,98 @@
+"""From params and options to a cluster, and what verbs that follow a run on one have in common."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from serin.cli.options import load_params
+from serin.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from serin.clients.kubernetes.cluster import Cluster
+    from serin.core.params import Params
+    from serin.core.task import Stage, Word
+
+_INTERRUPTED = 130
+
+
+def connect(params: "Params | None", namespace: str | None, context: str | None) -> "Cluster":
+    """The cluster that the options name, or else params, or else the kubeconfig."""
+    from serin.clients.kubernetes.opening import open_cluster
+
+    named = params.kubernetes if params is not None else None
+    return open_cluster(
+        namespace or (named.namespace if named else None), context or (named.context if named else None), os.environ
+    )
+
+
+def params_if_any(path: Path) -> "Params | None":
+    """The params of the project; None where there are none, and nobody named a file.
+
+    Raises:
+        ParamsError: the file has faults.
+    """
+    source = click.get_current_context().get_parameter_source("params_path")
+    if source is click.core.ParameterSource.DEFAULT and not path.exists():
+        return None
+    return load_params(path)
+
+
+def tell(line: str) -> None:
+    """Say something of a run's progress."""
+    click.echo(line, err=True)
+
+
+@contextmanager
+def leaving(name: str) -> Iterator[None]:
+    """Ctrl-C leaves the run alone: say how to come back to it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell(
+            f"\n{name} goes on without you: 'serin job follow {name}' comes back to it, 'serin job stop {name}' stops it"
+        )
+        sys.exit(_INTERRUPTED)
+
+
+def run_on_cluster(
+    params: "Params", stage: "Stage", places: "Mapping[Word, Path]", out: Path, refused: Mapping[str, Any]
+) -> None:
+    """Run a stage on the cluster as ``executor: kubernetes`` wants it, and return when its output is there.
+
+    Args:
+        params: of the project.
+        stage: which.
+        places: of its inputs on this machine.
+        out: where its output goes.
+        refused: options that only make sense on this machine, and what was given for them.
+
+    Raises:
+        UsageError: one of those was given.
+        SystemExit: with the run's own exit code, if that is not 0.
+    """
+    if given := [option for option, value in refused.items() if value]:
+        raise UsageError(
+            f"{', '.join(given)}: only where the stage runs on this machine, and params.yaml has executor: kubernetes; leave "
+            "it out, or set executor: local"
+        )
+    from serin.job.executor import Order, run_stage
+
+    cluster = connect(params, None, None)
+
+    def told(line: str) -> None:
+        tell(f"{stage}: {line}" if not line.startswith((stage, " ")) else line)
+
+    try:
+        code = run_stage(params, Order(stage, places, out), cluster, told)
+    except KeyboardInterrupt:
+        tell(
+            f"\n{stage} goes on in the cluster: run the same command to come back to it; 'serin job list' shows its name"
+        )
+        sys.exit(_INTERRUPTED)
+    if code:
+        sys.exit(code)

@@ -1,0 +1,114 @@
+"""The Roles allow what the code asks of the API server: not less, since a call would fail, and not more."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serin.clients.kubernetes import Kind, kinds
+from serin.controller.loop.caches import WATCHED
+
+SOURCE = Path(__file__).parents[3] / "src/serin"
+VERBS = {
+    "get": ["get"],
+    "list": ["list"],
+    "pages": ["list"],
+    "watch": ["watch"],
+    "create": ["create"],
+    "patch": ["patch"],
+    "apply_status": ["patch"],
+    "replace": ["update"],
+    "delete": ["delete"],
+    "pod_log": ["get"],
+}
+"""Methods of ``Cluster``, and what the API server calls them."""
+JOBS = (kinds.JOBS, kinds.JOB_SETS)
+KINDS_OF = {
+    "reconcile.py:_created": JOBS,
+    "reconcile.py:_patched": (*JOBS, kinds.WORKLOADS),
+    "facts.py:_look_for_result": JOBS,
+    "watcher.py:_round": tuple(watched.kind for watched in WATCHED),
+    "watcher.py:_watch": tuple(watched.kind for watched in WATCHED),
+}
+"""Which kinds a function means that is given one."""
+
+
+def calls(folder: Path) -> Iterator[tuple[str, str, tuple[Kind, ...]]]:
+    """Every call of a method of ``Cluster``: where, which, and on which kinds."""
+    for path in sorted(folder.rglob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(function, ast.FunctionDef):
+                continue
+            for node in ast.walk(function):
+                if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                    continue
+                owner = ast.unparse(node.func.value).rpartition(".")[2].lstrip("_")
+                if owner != "cluster" or node.func.attr not in VERBS:
+                    continue
+                where = f"{path.name}:{function.name}"
+                if node.func.attr == "pod_log":
+                    yield where, "pod_log", (kinds.PODS,)
+                    continue
+                named = getattr(kinds, ast.unparse(node.args[0]), None)
+                assert named is not None or where in KINDS_OF, f"{where}: say in KINDS_OF which kinds it means"
+                yield where, node.func.attr, (named,) if named is not None else KINDS_OF[where]
+
+
+def asked(folder: str) -> set[tuple[str, str, str]]:
+    """Group, resource and verb of everything that the code under a folder asks for."""
+    suffix = {"apply_status": "/status", "pod_log": "/log"}
+    return {
+        (kind.group, kind.plural + suffix.get(method, ""), verb)
+        for _, method, found in calls(SOURCE / folder)
+        for kind in found
+        for verb in VERBS[method]
+    }
+
+
+def allowed(role: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """Group, resource and verb of everything that a Role allows."""
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def test_the_controller_may_do_what_it_does_and_nothing_else(cluster: Any) -> None:
+    (role,) = [each for each in cluster.of("Role") if each["metadata"]["name"] == "serin-controller"]
+    assert allowed(role) == asked("controller")
+
+
+def test_each_function_that_is_given_a_kind_is_there(cluster: Any) -> None:
+    assert KINDS_OF.keys() <= {where for where, _, _ in calls(cluster.root / "src/serin/controller")}
+
+
+def test_a_user_may_do_what_the_command_line_does(cluster: Any) -> None:
+    (role,) = [each for each in cluster.of("Role") if each["metadata"]["name"] == "serin-user"]
+    needed = asked("job") | asked("cli")
+    assert {("serin.dev", "finetunes", "create"), ("", "pods/log", "get")} <= needed
+    assert needed <= allowed(role)
+
+
+@pytest.mark.parametrize("forbidden", ["secrets", "pods/exec", "serviceaccounts/token", "*"])
+def test_nobody_may_take_what_is_not_theirs(cluster: Any, forbidden: str) -> None:
+    for role in cluster.of("Role"):
+        for group, resource, verb in allowed(role):
+            assert forbidden not in (group, resource, verb)
+
+
+def test_no_right_reaches_beyond_the_namespace(cluster: Any) -> None:
+    assert cluster.of("ClusterRole") == []
+    assert cluster.of("ClusterRoleBinding") == []
+
+
+def test_the_controllers_role_is_bound_to_its_own_account_alone(cluster: Any) -> None:
+    (binding,) = cluster.of("RoleBinding")
+    assert binding["roleRef"]["name"] == "serin-controller"
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "serin-controller", "namespace": "serin"}]
+    (deployment,) = cluster.of("Deployment")
+    assert deployment["spec"]["template"]["spec"]["serviceAccountName"] == "serin-controller"
