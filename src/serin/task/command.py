@@ -8,8 +8,9 @@ from serin.core.task import MODEL_VARIABLE, TASK_VARIABLE
 from serin.task.order import Order
 
 PARAMS_FILE = "params.yaml"
-_SHUTDOWN_S = 30
-"""What torchrun gives the other processes once one has ended, beside the time in which checkpoints are copied."""
+_SHUTDOWN_S = 5
+"""What torchrun gives the other processes once one has ended, beside the time in which checkpoints are copied: together less than
+the pod has from SIGTERM to SIGKILL, of which the controller gives the copies three quarters."""
 
 
 def command_of(order: Order, codes: Path, killed_for_memory: bool = False) -> list[str]:
