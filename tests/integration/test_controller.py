@@ -308,7 +308,8 @@ def test_a_storage_that_does_not_answer_is_asked_again_until_it_does(
     start()
     with faulty_s3(s3_endpoint) as line:
         finetune = world.finetune("law", ["train"])
-        finetune["spec"]["run"]["params"]["storage"]["endpoint_url"] = line.url
+        params = finetune["spec"]["run"]["params"]
+        params["storage"] = params["storage"] | {"endpoint_url": line.url}
         line.faults.append(Fault("error", " /", times=1_000_000, status=503, code="SlowDown"))
         user.create(FINE_TUNES, finetune)
         world.until(lambda: world.condition("Accepted")[:2] == ("Unknown", "NoAnswer"), "storage does not answer")

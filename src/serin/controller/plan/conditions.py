@@ -5,7 +5,7 @@
 | Accepted    | the inputs are there                          | they are not: nothing will run; unknown while it is checked  |
 | Admitted    | Kueue reserved the quota (with a queue only)  | it waits, and for what                                       |
 | Running     | a pod computes                                | none does, and why not                                       |
-| Preempted   | the cluster took its place; it will go on     | it went on                                                   |
+| Preempted   | the cluster took its place; it will go on     | it went on, or is over                                       |
 | GatePassed  | the evaluation's verdict is yes               | it is no                                                     |
 | Succeeded   | all stages are done                           | it failed                                                    |
 | Failed      | it is over, and why                           | (never)                                                      |
@@ -88,4 +88,6 @@ class Conditions:
 def _is_no_news(condition: Condition) -> bool:
     if condition.type == "Running":
         return condition.status == "False" and condition.reason in _PASSING
+    if condition.type == "Preempted":
+        return condition.status == "False" and condition.reason != "Resumed"
     return condition.type == "Succeeded" and condition.status == "False"

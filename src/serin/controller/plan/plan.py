@@ -190,7 +190,12 @@ class _Planner:
                 self.conditions.set("Admitted", "True", "Admitted", "Kueue reserved its quota")
         if found.disrupted:
             self.conditions.set("Preempted", "True", found.disrupted.reason, found.disrupted.message)
-        elif found.running is None and self.conditions.is_true("Preempted"):
+        elif found.running is None:
+            self._went_on()
+
+    def _went_on(self) -> None:
+        """Seen at work again, or only its result: a controller that was away meanwhile ends with the same words."""
+        if self.conditions.is_true("Preempted"):
             self.conditions.set("Preempted", "False", "Resumed", "it went on")
 
     def _stands(self, index: int, found: Standing, creates: Sequence[Action] = ()) -> Plan:
@@ -231,6 +236,7 @@ class _Planner:
                 self.conditions.set("GatePassed", "False", "GateSaidNo", self._verdict())
         if known.name == "publish":
             self.fields["revision"] = result.revision
+        self._went_on()
 
     def _passed(self) -> bool | None:
         found: bool | None = self.fields.get("passed", self.before.passed)
@@ -260,6 +266,8 @@ class _Planner:
 
     def _over(self, cause: Cause, stage: Stage | None) -> Plan:
         self.conditions.set("Running", "False", "Failed", "it is over")
+        if self.conditions.is_true("Preempted"):
+            self.conditions.set("Preempted", "False", cause.reason, "it will not go on")
         self.conditions.set("Succeeded", "False", cause.reason, cause.message)
         self.conditions.set("Failed", "True", cause.reason, cause.message)
         self.fields |= {"exit_code": cause.exit_code or 1, "seconds_left": None}

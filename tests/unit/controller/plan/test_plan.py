@@ -527,6 +527,21 @@ def test_a_drained_node_is_a_disruption_that_says_it_goes_on() -> None:
     assert of(found.status, "Preempted")[0] == "False"
 
 
+@pytest.mark.parametrize(
+    "after", [("Succeeded", "Resumed"), ("Failed", "BackoffLimitExceeded")], ids=lambda each: each[0]
+)
+def test_nothing_is_preempted_any_more_once_it_is_over(after: tuple[str, str]) -> None:
+    """Also for a controller that was away while it went on, and sees the end alone."""
+    run = Run("train").begun()
+    drained = ended(75, conditions=[condition("DisruptionTarget", "EvictionByEvictionAPI", "Eviction API: evicting")])
+    run.see(jobs(run.job(), pods={"train": [drained]}))
+    phase, reason = after
+    done = jobs(run.complete(), results={"train": result("train")})
+    found = run.see(done if phase == "Succeeded" else jobs(failed_job(run, "BackoffLimitExceeded")))
+    assert found.status.phase == phase
+    assert of(found.status, "Preempted")[:2] == ("False", reason)
+
+
 def test_kueues_own_limit_of_time_ends_the_run() -> None:
     run = Run(queue="gpu", deadlineS=3600).begun()
     late = workload([condition("Evicted", "DeactivatedDueToMaximumExecutionTimeExceeded", "too long")], active=False)
