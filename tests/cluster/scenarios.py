@@ -142,7 +142,8 @@ def a_drained_node_costs_no_retry(world: World) -> None:
     world.pods.script(Disrupt(), Disrupt(), Succeed(), stage="train")
     world.submit(stages=["train"], retries=0)
     world.until_phase("Succeeded")
-    assert [attempt.get("exitCode") for attempt in world.stage("train")["attempts"]][-1] == 0
+    # Times are whole seconds: which of them came last is not told where all of them fit into one.
+    assert [attempt.get("exitCode") for attempt in world.stage("train")["attempts"]].count(0) == 1
     assert len(world.stage("train")["attempts"]) == 3
 
 

@@ -25,10 +25,15 @@ THREADED = [scenario for scenario in SCENARIOS if not scenario.stepped]
 
 @pytest.fixture
 def standin() -> Iterator[StandIn]:
-    """A cluster that works by itself."""
+    """A cluster that works by itself, and lets a controller do what its Role says."""
+    objects = yaml.safe_load_all(ACCESS.read_text())
+    (role,) = [each for each in objects if each["kind"] == "Role" and each["metadata"]["name"] == "serin-controller"]
     with StandIn() as standin:
+        for token in ("controller", "first", "second"):
+            standin.access.rules[token] = role["rules"]
         yield standin
         assert not standin.jobs.violations
+        assert not [call for call in standin.calls if call.code == 403]
 
 
 @pytest.fixture
@@ -49,7 +54,7 @@ def world_of(standin: StandIn, where: dict[str, Any], controller: Controller) ->
 # ---- in threads ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("scenario", THREADED, ids=[scenario.name for scenario in THREADED])
 def test_scenario_over_http(scenario: Scenario, standin: StandIn, where: dict[str, Any]) -> None:
-    with Threads(standin) as controller:
+    with Threads(standin, standin.kubeconfig_of("controller")) as controller:
         world = world_of(standin, where, controller)
         scenario.tell(world)
         assert world.made == {(name, stage): count for name in scenario.names for stage, count in scenario.made.items()}
@@ -121,14 +126,9 @@ def test_a_quiet_cluster_is_left_in_peace(standin: StandIn, where: dict[str, Any
 @pytest.fixture
 def processes(standin: StandIn, tmp_path: Path) -> Iterator[Processes]:
     """``serin controller run`` with the credentials of the S3 server, and the Role that it is installed with."""
-    objects = yaml.safe_load_all(ACCESS.read_text())
-    (role,) = [each for each in objects if each["kind"] == "Role" and each["metadata"]["name"] == "serin-controller"]
-    for token in ("controller", "first", "second"):
-        standin.access.rules[token] = role["rules"]
     environment = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     with Processes(standin, tmp_path, environment) as processes:
         yield processes
-    assert not [call for call in standin.calls if call.code == 403]
 
 
 @pytest.mark.parametrize(

@@ -204,33 +204,6 @@ def test_an_api_server_that_stalls_every_renewal_costs_it_the_lease(api: StandIn
     assert controller.process.wait(4 * LEASE_S) == 1
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"sort": "answer", "code": 429, "headers": {"Retry-After": "1"}},
-        {"sort": "answer", "code": 500},
-        {"sort": "answer", "code": 409},
-        {"sort": "reset_before"},
-        {"sort": "reset_after"},
-        {"sort": "stall"},
-        {"sort": "stall_after"},
-        {"sort": "end_watch", "verb": "watch"},
-        {"sort": "forget", "verb": "watch"},
-    ],
-    ids=lambda fault: "-".join(str(part) for part in fault.values()),
-)
-def test_whatever_the_api_server_does_the_run_ends_with_one_job_a_stage(
-    world: World, api: StandIn, start: Callable[[], Process], fault: dict[str, Any]
-) -> None:
-    for verb in [fault.get("verb")] if "verb" in fault else ["list", "create", "patch", "watch"]:
-        resource = {"create": "jobs", "patch": "finetunes/status", "list": "jobs", "watch": "jobs"}[str(verb)]
-        api.faults.add(**{**fault, "verb": verb, "resource": resource})
-    start()
-    world.submit("law", ["train", "merge"])
-    world.until_phase("Succeeded")
-    assert dict(world.made) == {("law", "train"): 1, ("law", "merge"): 1}
-
-
 def _without_rules(crd: dict[str, Any]) -> dict[str, Any]:
     """A CRD that takes everything, as one of another version may."""
     loose = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}

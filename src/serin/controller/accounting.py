@@ -61,7 +61,7 @@ def account(
             others = [other.started for other in found.values() if other.started and other.pod != name]
             end = _end_of(attempt.started, [*ends, *others], now)
             found[name] = attempt.model_copy(update={"finished": end, "reason": attempt.reason or gone_for})
-    ordered = sorted(found.values(), key=lambda attempt: (attempt.started or attempt.finished or "~", attempt.pod))
+    ordered = sorted(found.values(), key=_in_time)
     dropped, listed = ordered[:-LISTED], ordered[-LISTED:]
     before = known.gpu_seconds_before + sum(gpu_seconds(attempt, now) for attempt in dropped)
     return known.model_copy(
@@ -72,6 +72,11 @@ def account(
             "gpu_seconds": before + sum(gpu_seconds(attempt, now) for attempt in listed),
         }
     )
+
+
+def _in_time(attempt: Attempt) -> tuple[str, str, str]:
+    """Of those that began in one second, the one that ended first comes first."""
+    return attempt.started or attempt.finished or "~", attempt.finished or "~", attempt.pod
 
 
 def gpu_seconds(attempt: Attempt, now: datetime) -> float:
