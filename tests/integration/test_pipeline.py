@@ -65,7 +65,8 @@ def project(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for asked in ("How long is rule", "Tell me about the garden's rule", "Does anything end", "My neighbour names")
     ]
     write_jsonl(folder / "examples/labour-law/raw/rows.jsonl", rows)
-    params = {section: {} for section in Params.model_fields} | {  # DVC wants every section that dvc.yaml names
+    sections = Params.model_fields.keys() - {"executor", "kubernetes"}  # these say where it runs, and it runs here
+    params = {section: {} for section in sections} | {  # DVC wants every section that dvc.yaml names
         "prepare": {"sources": ["examples/labour-law/raw"], "split": {"test": 0.4, "validation": 0.0}},
         "train": {"epochs": 1, "lora": {"r": 2, "alpha": 2}},
         "merge": {"name": "tiny"},
