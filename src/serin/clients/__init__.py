@@ -1,1 +1,1 @@
-"""Hands to the outside world (files, storage, HTTP). One rule: no decisions, only faithful transport."""
+"""Hands to the outside world (files, storage, HTTP, Kubernetes). One rule: no decisions, only faithful transport."""
