@@ -2,6 +2,6 @@
 
 from serin.controller.jobs.names import job_name, labels_of
 from serin.controller.jobs.render import render
-from serin.controller.jobs.task import inputs_of, missing_inputs
+from serin.controller.jobs.task import inputs_of
 
-__all__ = ["inputs_of", "job_name", "labels_of", "missing_inputs", "render"]
+__all__ = ["inputs_of", "job_name", "labels_of", "render"]

@@ -35,19 +35,6 @@ def inputs_of(run: Run, stage: Stage, outs: Mapping[Stage, str]) -> dict[Word, s
     return found | model
 
 
-def missing_inputs(run: Run) -> list[str]:
-    """One fault for each stage that could never start."""
-    faults = []
-    outs: dict[Stage, str] = {}
-    for stage in run.stages:
-        try:
-            inputs_of(run, stage, outs)
-        except ConfigError as error:
-            faults.append(str(error))
-        outs[stage] = "later"
-    return faults
-
-
 def task_of(
     run: Run, stage: Stage, inputs: Mapping[Word, str], namespace: str, name: str, uid: str | None = None
 ) -> Task:
