@@ -28,8 +28,8 @@ from serin.core.params import BaseParams, MergeParams, PublishParams
 from serin.merge import stage as merge_stage
 from serin.publish import stage as publish_stage
 from serin.publish.evidence import Outputs
-from serin.serve.processes import processes_of
-from serin.serve.revisions import route_of
+from serin.serve.local.processes import processes_of
+from serin.serve.revisions.application import route_of
 
 pytestmark = pytest.mark.timeout(420)
 

@@ -19,12 +19,12 @@ def command(params_path: Path, state: Path, detach: bool) -> None:
 
     serving = ServingState(state)
     if detach:
-        from serin.serve.detach import start_detached
+        from serin.serve.local.detach import start_detached
 
         info = start_detached(params_path, serving, _tell)
         click.echo(f"serving at {info.url}/v1 as process {info.pid}; stop with 'serin stop'")
         return
-    from serin.serve.supervisor import supervise
+    from serin.serve.local.supervisor import supervise
 
     supervise(params.serve, serving, _tell)
 

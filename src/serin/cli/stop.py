@@ -14,7 +14,7 @@ import click
 def command(state: Path, timeout_s: float, forget: bool) -> None:
     """Stop serving, and every process that belongs to it."""
     from serin.clients.serving_state import ServingState
-    from serin.serve.supervisor import stop
+    from serin.serve.local.supervisor import stop
 
     serving = ServingState(state)
     served = serving.supervisor() is not None

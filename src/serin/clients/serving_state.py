@@ -27,7 +27,11 @@ ACK_EXPIRES_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The split. ``version`` 0 and no ``stable`` mean that nothing has been deployed yet."""
+    """The split. ``version`` 0 and no ``stable`` mean that nothing has been deployed yet.
+
+    Either ``rollout`` moves units to ``canary``, or ``experiment`` holds ``variants`` (revision to weight) at what they
+    are; ``stable`` has the rest.
+    """
 
     version: int = 0
     rollout: str | None = None
@@ -35,12 +39,21 @@ class Weights:
     stable: str | None = None
     canary: str | None = None
     canary_weight: float = 0.0
+    experiment: str | None = None
+    variants: Mapping[str, float] = field(default_factory=dict)
+    shadow: str | None = None
+    """A revision that is asked too, and whose answers nobody gets."""
+    shadow_share: float = 0.0
+    """The share of requests that are mirrored to ``shadow``."""
 
     def arms(self) -> dict[str, float]:
-        """Arm to weight, in the order that ``core.traffic.assign`` expects."""
-        if self.canary is None:
-            return {"stable": 1.0}
-        return {"stable": 1.0 - self.canary_weight, "canary": self.canary_weight}
+        """Arm to weight, in the order that ``core.traffic.assign`` expects. A variant's arm is its revision."""
+        others = {"canary": self.canary_weight} if self.canary is not None else dict(self.variants)
+        return {"stable": 1.0 - sum(others.values()), **others}
+
+    def revisions(self) -> set[str]:
+        """Every revision that the split may answer with."""
+        return {r for r in (self.stable, self.canary, *self.variants) if r is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,9 +274,15 @@ def weights_from(value: Any) -> Weights:
     """Weights from their JSON value. Raises InputError where it is none."""
     try:
         weights = Weights(**value)
-        valid = isinstance(weights.version, int) and 0.0 <= weights.canary_weight <= 1.0
-    except TypeError as error:
+        shares = (
+            weights.canary_weight,
+            weights.shadow_share,
+            *weights.variants.values(),
+            sum(weights.variants.values()),
+        )
+        valid = isinstance(weights.version, int) and all(0.0 <= share <= 1.0 for share in shares)
+    except (AttributeError, TypeError) as error:
         raise InputError(f"weights.json is damaged ({error}): remove it and deploy again") from error
     if not valid:
-        raise InputError(f"weights.json is damaged ({weights}): canary_weight must be in [0, 1]")
+        raise InputError(f"weights.json is damaged ({weights}): every share must be in [0, 1]")
     return weights

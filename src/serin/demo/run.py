@@ -14,7 +14,7 @@ from serin.core.params import ServeParams
 from serin.demo.commands import Commands
 from serin.demo.figures import ROLLOUTS, summary
 from serin.demo.report import write_report
-from serin.serve.ports import require_free
+from serin.serve.local.ports import require_free
 
 PIPELINE = "dvc.yaml"
 DEMO_PIPELINE = "examples/labour-law/demo/dvc.yaml"

@@ -6,17 +6,12 @@
 
 import hmac
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+
+from serin.serve.asgi import App, Message, Receive, Scope, Send
 
 SECRET_HEADER = "x-serin-secret"
 SECRET_VARIABLE = "SERIN_SERVE_SECRET"
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class RequireSecret:

@@ -13,9 +13,9 @@ import yaml
 
 from serin.core.params import ServeParams
 from serin.core.revision import Revision
+from serin.serve.local.settings import RunSettings, environment
 from serin.serve.middleware import SECRET_VARIABLE
-from serin.serve.revisions import llm_config, route_of
-from serin.serve.settings import RunSettings, environment
+from serin.serve.revisions.application import llm_config, route_of
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from serin.core.errors import UsageError
-from serin.serve.middleware import Receive, Scope, Send
+from serin.serve.asgi import Receive, Scope, Send
+
+BODY_LIMIT_BYTES = 8 << 20
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -38,6 +40,24 @@ def header(scope: Scope, name: bytes) -> str | None:
         if key == name:
             return str(value.decode("latin-1"))
     return None
+
+
+async def read_json_object(receive: Receive, send: Send) -> dict[str, Any] | None:
+    """The request's JSON object, or None after an error has been answered."""
+    try:
+        value = json.loads(await read_body(receive, BODY_LIMIT_BYTES))
+    except DisconnectedError:
+        return None
+    except TooLargeError as error:
+        await send_error(send, 413, str(error), "invalid_request_error")
+        return None
+    except (ValueError, RecursionError) as error:
+        await send_error(send, 400, f"the body is not JSON ({error})", "invalid_request_error")
+        return None
+    if not isinstance(value, dict):
+        await send_error(send, 400, "the body must be a JSON object", "invalid_request_error")
+        return None
+    return value
 
 
 async def send_json(send: Send, status: int, value: Any, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:

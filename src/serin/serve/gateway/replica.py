@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from serin.clients.serving_state import ServingState
-from serin.serve.gateway import Gateway, GatewaySettings
-from serin.serve.settings import base_url, load_settings
+from serin.serve.gateway.app import Gateway
+from serin.serve.gateway.settings import GatewaySettings
+from serin.serve.local.settings import base_url, load_settings
 
 _MAX_ONGOING = 4096
 

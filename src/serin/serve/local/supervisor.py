@@ -23,9 +23,9 @@ from serin.clients.files import write_atomically
 from serin.clients.serving_state import ServingState, SupervisorInfo
 from serin.core.errors import ServingError
 from serin.core.params import ServeParams
-from serin.serve.ports import free_ports, require_free
-from serin.serve.processes import end_all, reap
-from serin.serve.settings import RunSettings, environment
+from serin.serve.local.ports import free_ports, require_free
+from serin.serve.local.processes import end_all, reap
+from serin.serve.local.settings import RunSettings, environment
 
 _POLL_S = 0.1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -108,7 +108,7 @@ def _run(settings: RunSettings, state: ServingState, asked: Callable[[], bool], 
     started = time.monotonic()
     with (state.logs_folder / "raystack.log").open("ab") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "serin.serve.raystack", settings.run_folder],
+            [sys.executable, "-m", "serin.serve.local.raystack", settings.run_folder],
             cwd=settings.run_folder,
             env=environment(settings, os.environ),
             stdin=subprocess.DEVNULL,

@@ -7,8 +7,8 @@ from typing import Any
 
 from serin.clients.files import read_json, write_json
 from serin.core.params import ServeParams
+from serin.serve.local.processes import MARKER_VARIABLE
 from serin.serve.middleware import SECRET_VARIABLE
-from serin.serve.processes import MARKER_VARIABLE
 
 _FILE = "settings.json"
 _HARD_STOP_MARGIN_S = 30

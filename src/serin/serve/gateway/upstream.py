@@ -64,11 +64,15 @@ class Answer:
 
 
 class Upstream:
-    """A keep-alive pool to everything behind ``base_url``. Make it inside the running event loop."""
+    """A keep-alive pool to everything behind ``base_url``, once it is open."""
 
     def __init__(self, base_url: str, secret: str) -> None:
         self._base_url = base_url.rstrip("/")
         self._secret = secret
+        self._session: aiohttp.ClientSession
+
+    def open(self) -> None:
+        """Make the pool; call it inside the event loop that serves."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=5.0),

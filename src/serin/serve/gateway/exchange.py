@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 
-from serin.serve.evidence import EvidenceLog
-from serin.serve.middleware import Send
-from serin.serve.request_id import RequestIdentity
-from serin.serve.upstream import Answer, BrokenStreamError
+from serin.serve.asgi import Send
+from serin.serve.gateway.evidence import EvidenceLog
+from serin.serve.gateway.request_id import RequestIdentity
+from serin.serve.gateway.upstream import Answer, BrokenStreamError
 
 _CLIENT_CLOSED = 499
 

@@ -3,7 +3,7 @@ import string
 import pytest
 
 from serin.core.errors import InputError
-from serin.serve.request_id import ForgedIdError, RequestIdentity, sign, verify
+from serin.serve.gateway.request_id import ForgedIdError, RequestIdentity, sign, verify
 
 SECRET = b"k" * 32
 IDENTITY = RequestIdentity(

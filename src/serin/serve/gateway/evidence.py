@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from serin.serve.request_id import RequestIdentity
+from serin.serve.gateway.request_id import RequestIdentity
 
 
 class EvidenceLog:

@@ -14,7 +14,7 @@ PRODUCTION = "serin"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """``rollout`` is None where the outcome says nothing about one: no rollout runs, or the client chose."""
+    """``rollout`` names a rollout or an experiment; None where the outcome says nothing: none runs, or the client chose."""
 
     arm: str
     revision: str
@@ -54,17 +54,19 @@ def choose(model: str | None, unit: str, weights: Weights, running: Collection[s
         return _chosen_by_client(model, weights, running)
     if weights.stable is None:
         raise NoStableError("no revision is deployed: run 'serin deploy REVISION'")
-    names = {PRODUCTION} | {r.partition("@")[0] for r in (weights.stable, weights.canary) if r is not None}
+    names = {PRODUCTION} | {r.partition("@")[0] for r in weights.revisions()}
     if model is not None and model not in names:
         raise _unknown(model, names | set(running))
     arm = assign(unit, weights.salt, weights.arms())
     if arm == "canary" and weights.canary is not None:
         return Choice("canary", weights.canary, weights.canary_weight, weights.rollout, fallback=weights.stable)
-    return Choice("stable", weights.stable, weights.canary_weight, weights.rollout)
+    if arm in weights.variants:
+        return Choice(arm, arm, weights.variants[arm], weights.experiment, fallback=weights.stable)
+    return Choice("stable", weights.stable, weights.canary_weight, weights.rollout or weights.experiment)
 
 
 def _chosen_by_client(model: str, weights: Weights, running: Collection[str]) -> Choice:
-    known = set(running) | {r for r in (weights.stable, weights.canary) if r is not None}
+    known = set(running) | weights.revisions()
     matches = sorted(revision for revision in known if revision.startswith(model))
     if len(matches) != 1:
         raise _unknown(model, known)

@@ -1,6 +1,6 @@
 """The process that runs Ray: brings up HAProxy and the gateway, then makes what runs equal to what is declared.
 
-Started by ``supervisor`` as ``python -m serin.serve.raystack <run folder>``; it ends with that parent.
+Started by ``supervisor`` as ``python -m serin.serve.local.raystack <run folder>``; it ends with that parent.
 """
 
 import os
@@ -16,8 +16,8 @@ from pathlib import Path
 from serin.clients.serving_state import RevisionStatus, ServingState
 from serin.core.errors import SerinError, ServingError
 from serin.core.revision import Revision
+from serin.serve.local.settings import RunSettings, base_url, load_settings
 from serin.serve.middleware import SECRET_HEADER
-from serin.serve.settings import RunSettings, base_url, load_settings
 
 _POLL_S = 0.3
 _LOGICAL_CPUS = 16
@@ -72,7 +72,7 @@ class RayStack:
         )
         self.on_gpu = ray.cluster_resources().get("GPU", 0) > 0
         serve.start(http_options={"host": self.params.host, "port": self.params.port})
-        from serin.serve import replica
+        from serin.serve.gateway import replica
 
         application = replica.application(self.settings.run_folder, self.params.request_timeout_s)
         serve.run(application, name=_GATEWAY, route_prefix="/")
@@ -102,7 +102,7 @@ class RayStack:
     def _begin(self, revision: str, model: Path, now: float) -> None:
         from ray import serve
 
-        from serin.serve import revisions
+        from serin.serve.revisions import application as revisions
 
         self.begun[revision] = now
         self.status[revision] = RevisionStatus("starting")
@@ -152,7 +152,7 @@ class RayStack:
         return known
 
     def _answers(self, revision: str) -> bool:
-        from serin.serve import revisions
+        from serin.serve.revisions import application as revisions
 
         url = f"{base_url(self.params)}{revisions.route_of(revision)}/health"
         return _status_of(url, {SECRET_HEADER: self.settings.secret}) == 200

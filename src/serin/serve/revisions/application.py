@@ -37,7 +37,7 @@ def llm_config(params: ServeParams, revision: str, model: Path, on_gpu: bool) ->
         "model_loading_config": {"model_id": revision, "model_source": str(model)},
         "engine_kwargs": engine_arguments(params, revision, on_gpu),
         "accelerator_config": None if on_gpu else {"kind": "cpu"},
-        "callback_config": {"callback_class": "serin.serve.local_model.LocalModel"},
+        "callback_config": {"callback_class": "serin.serve.revisions.local_model.LocalModel"},
         "log_engine_metrics": False,
         "deployment_config": {
             "name": Revision.parse(revision).label,
