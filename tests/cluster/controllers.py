@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,7 +18,6 @@ from serin.controller.loop.metrics import Metrics
 
 from .standin import StandIn
 
-_PAUSE_S = 0.02
 LEASE_S = 8.0
 """Of the processes: the time until another one takes over. Short so that tests are, and long enough for a busy machine."""
 
@@ -26,9 +25,11 @@ LEASE_S = 8.0
 class Patience:
     """Everything works by itself; a turn is a moment's wait."""
 
+    pause_s = 0.02
+
     def turn(self) -> None:
         """Wait a moment."""
-        time.sleep(_PAUSE_S)
+        time.sleep(self.pause_s)
 
 
 class Threads(Patience):
@@ -58,19 +59,24 @@ class Threads(Patience):
 
 
 class Processes(Patience):
-    """``serin controller run``, once or several times, each with a token of its own, by which the stand-in's log tells them
-    apart."""
+    """``serin controller run``, once or several times, each with a kubeconfig and so a token of its own."""
 
-    def __init__(self, standin: StandIn, folder: Path, environment: Mapping[str, str]) -> None:
-        self._standin = standin
+    def __init__(
+        self,
+        kubeconfig_of: Callable[[str], Path],
+        folder: Path,
+        environment: Mapping[str, str],
+        pause_s: float = Patience.pause_s,
+    ) -> None:
+        self.pause_s = pause_s
+        self._kubeconfig_of = kubeconfig_of
         self._folder = folder
         self._environment = environment
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, token: str = "controller", options: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
         """Start one; the next of the same token is another process."""
-        rules = self._standin.access.rules.get(token)
-        kubeconfig = self._standin.kubeconfig_of(token, rules)
+        kubeconfig = self._kubeconfig_of(token)
         passed = {name: os.environ[name] for name in ("PATH", "HOME", "NO_PROXY") if name in os.environ}
         with (self._folder / f"{token}.log").open("ab") as log:
             process = subprocess.Popen(

@@ -18,6 +18,7 @@ from serin.core.task import Stage
 from .direct import DirectTransport, Killed, When
 from .memory import MemoryStorage
 from .scenarios import Scenario
+from .simulated import Simulated
 from .standin import StandIn
 from .stepped import Process
 from .world import World
@@ -113,7 +114,7 @@ def tell(scenario: Scenario, dies: Point | None = None) -> Told:
         user = Cluster(DirectTransport(standin), standin.namespace)  # type: ignore[arg-type]
         controller = Mortal(standin, storage, dies)
         params = {"url": "s3://serin/cluster"}
-        world = World(user, standin.pods, storage, params, controller, standin, turns=_TURNS)
+        world = World(user, Simulated(standin), storage, params, controller, turns=_TURNS)
         scenario.tell(world)
         world.rest(3)
         assert not standin.jobs.violations, standin.jobs.violations

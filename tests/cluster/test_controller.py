@@ -16,6 +16,7 @@ from serin.core.task import STAGES
 from ..integration.conftest import s3_endpoint  # noqa: F401 - a fixture
 from .controllers import Processes, Threads
 from .scenarios import SCENARIOS, Scenario
+from .simulated import Simulated
 from .standin import StandIn, Work
 from .world import Controller, World
 
@@ -39,16 +40,14 @@ def standin() -> Iterator[StandIn]:
 @pytest.fixture
 def where(s3_endpoint: str, request: pytest.FixtureRequest) -> dict[str, Any]:  # noqa: F811
     """Storage of one test."""
-    return {"url": f"s3://serin/{request.node.name[:60]}", "endpointUrl": s3_endpoint}
+    return {"url": f"s3://serin/{request.node.name[:60]}", "endpoint_url": s3_endpoint}
 
 
 def world_of(standin: StandIn, where: dict[str, Any], controller: Controller) -> World:
     """A user's view over HTTP, which no fault befalls."""
     user = open_cluster(standin.namespace, None, {"KUBECONFIG": str(standin.kubeconfig_of("user"))})
-    storage = S3Storage(where["url"], where["endpointUrl"])
-    return World(
-        user, standin.pods, storage, {"url": where["url"], "endpoint_url": where["endpointUrl"]}, controller, standin
-    )
+    storage = S3Storage(where["url"], where["endpoint_url"])
+    return World(user, Simulated(standin), storage, where, controller)
 
 
 # ---- in threads ----------------------------------------------------------------------------------------------------------
@@ -57,7 +56,7 @@ def test_scenario_over_http(scenario: Scenario, standin: StandIn, where: dict[st
     with Threads(standin, standin.kubeconfig_of("controller")) as controller:
         world = world_of(standin, where, controller)
         scenario.tell(world)
-        assert world.made == {(name, stage): count for name in scenario.names for stage, count in scenario.made.items()}
+        assert world.made == scenario.made
         assert not controller.left
 
 
@@ -127,7 +126,7 @@ def test_a_quiet_cluster_is_left_in_peace(standin: StandIn, where: dict[str, Any
 def processes(standin: StandIn, tmp_path: Path) -> Iterator[Processes]:
     """``serin controller run`` with the credentials of the S3 server, and the Role that it is installed with."""
     environment = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    with Processes(standin, tmp_path, environment) as processes:
+    with Processes(standin.kubeconfig_of, tmp_path, environment) as processes:
         yield processes
 
 

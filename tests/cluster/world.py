@@ -1,7 +1,6 @@
 """What a scenario acts on: a user's view of the cluster, what its pods do, and the controller, which may die at any time."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -10,9 +9,8 @@ from serin.clients.kubernetes.kinds import FINE_TUNES, JOB_SETS, JOBS, PODS
 from serin.clients.storage import Storage
 from serin.core.task import STAGES, Stage, prefix_of, result_key
 
-from .standin import StandIn
-from .standin.deposit import deposit
-from .standin.kubelet import Pods
+from .backend import Backend
+from .kubelet.deposit import deposit
 
 Object = dict[str, Any]
 LIMIT_S = 150.0
@@ -26,29 +24,30 @@ class Controller(Protocol):
 
 
 class World:
-    """One namespace. ``standin`` is None on a real cluster."""
+    """One namespace. ``turns`` is the most that anything may take, where turns are what time is measured in."""
 
     def __init__(
         self,
         user: Cluster,
-        pods: Pods,
+        backend: Backend,
         storage: Storage,
         storage_params: Mapping[str, Any],
         controller: Controller,
-        standin: StandIn | None = None,
         turns: int | None = None,
     ) -> None:
         self.user = user
-        self.pods = pods
+        self.backend = backend
+        self.pods = backend.pods
+        self.queues = backend.queues
         self.storage = storage
         self.controller = controller
-        self.standin = standin
-        self.made: Counter[tuple[str, Stage]] = Counter()
-        """How many Jobs or JobSets there ever were of each FineTune and stage."""
         self._storage_params = dict(storage_params)
         self._turns = turns
-        if standin is not None:
-            standin.store.on_change.append(self._count)
+
+    @property
+    def made(self) -> Mapping[tuple[str, Stage], int]:
+        """How many Jobs or JobSets there ever were of each FineTune and stage."""
+        return self.backend.made
 
     # ---- what a user does ------------------------------------------------------------------------------------------------
     def submit(
@@ -69,7 +68,7 @@ class World:
             "stages": list(stages),
             "inputs": inputs,
             "params": {"storage": self._storage_params},
-            "placement": {"image": "registry.example/serin-train:1", **placement},
+            "placement": {"image": "registry.example/serin-train:1", **self.backend.placement, **placement},
         }
         return {
             "apiVersion": FINE_TUNES.api_version,
@@ -107,7 +106,7 @@ class World:
         """Its Jobs and JobSets; those that a JobSet made are not among them."""
         labels = {"serin.dev/finetune": name}
         found = [*self.user.list(JOBS, labels)[0]]
-        if self.standin is None or self.standin.has(JOB_SETS.group):
+        if self.backend.has("jobset"):
             found += self.user.list(JOB_SETS, labels)[0]
         return [job for job in found if job["metadata"]["ownerReferences"][0]["kind"] == FINE_TUNES.kind]
 
@@ -150,6 +149,10 @@ class World:
         for _ in range(turns):
             self.controller.turn()
 
+    def pass_time(self, seconds: float) -> None:
+        """Let the cluster's clock go on by so much."""
+        self.backend.pass_time(seconds)
+
     def until_phase(self, phase: str, name: str = "law") -> None:
         """Until a FineTune is in a phase."""
         self.until(lambda: self.phase(name) == phase, f"{name} is {phase}")
@@ -160,16 +163,12 @@ class World:
             lambda: self.stage(stage, name).get("state") == "Running" and self.alive(name), f"{name}: {stage} runs"
         )
 
+    def until_failed(self, reason: str, name: str = "law") -> str:
+        """Until a FineTune is Failed, for that reason; the message of it."""
+        self.until_phase("Failed", name)
+        status, found, message = self.condition("Failed", name)
+        assert (status, found) == ("True", reason), message
+        return message
+
     def _told(self) -> list[Any]:
         return [(found["metadata"]["name"], found.get("status")) for found in self.user.list(FINE_TUNES)[0]]
-
-    def _count(self, resource: Any, change: Any) -> None:
-        labels = change.now.object["metadata"].get("labels") or {}
-        owners = change.now.object["metadata"].get("ownerReferences") or ()
-        if (
-            resource.plural in ("jobs", "jobsets")
-            and change.type == "ADDED"
-            and owners
-            and owners[0]["kind"] == FINE_TUNES.kind
-        ):
-            self.made[labels["serin.dev/finetune"], labels["serin.dev/stage"]] += 1

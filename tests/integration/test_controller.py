@@ -21,6 +21,7 @@ from serin.clients.storage import open_storage
 from serin.controller.crds import manifests
 from serin.core.params import StorageParams
 
+from ..cluster.simulated import Simulated
 from ..cluster.standin import StandIn, Work
 from ..cluster.world import World
 from .s3_faults import Fault, faulty_s3
@@ -96,7 +97,7 @@ def user(api: StandIn) -> Cluster:
 @pytest.fixture
 def world(api: StandIn, user: Cluster, tmp_path: Path, s3_endpoint: str) -> World:
     params = {"url": f"s3://serin/{tmp_path.name}", "endpoint_url": s3_endpoint}
-    return World(user, api.pods, open_storage(StorageParams.model_validate(params)), params, Patience(), api)
+    return World(user, Simulated(api), open_storage(StorageParams.model_validate(params)), params, Patience())
 
 
 @pytest.fixture
@@ -216,7 +217,7 @@ def test_an_object_of_another_schema_is_refused_and_stops_no_other(tmp_path: Pat
     params = {"url": f"s3://serin/{tmp_path.name}", "endpoint_url": s3_endpoint}
     with StandIn(crds=[_without_rules(crd) for crd in manifests()]) as api:
         user = open_cluster(None, None, {**os.environ, "KUBECONFIG": str(api.kubeconfig)}, timeout_s=60.0)
-        world = World(user, api.pods, open_storage(StorageParams.model_validate(params)), params, Patience(), api)
+        world = World(user, Simulated(api), open_storage(StorageParams.model_validate(params)), params, Patience())
         bad = world.finetune("bad", ["train"])
         user.create(FINE_TUNES, {**bad, "spec": {"run": {**bad["spec"]["run"], "inputs": 7}}})
         controller = Process(api, tmp_path / "log")

@@ -4,7 +4,7 @@ What it does, it does as Kubernetes, JobSet and Kueue do, down to the words of t
 command line can notice. What it leaves out is answered with 404 or 415, never with a guess.
 """
 
-from .outcomes import (
+from ..kubelet import (
     CompleteWithoutResult,
     Disrupt,
     Evict,
@@ -12,12 +12,12 @@ from .outcomes import (
     ImagePull,
     Outcome,
     OutOfMemory,
+    Run,
     SecretMissing,
     Succeed,
     Unschedulable,
     Work,
 )
-from .processes import Run
 from .standin import StandIn
 
 __all__ = [

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .registry import Object
+from .objects import Object
 
 
 def holds(of: Mapping[str, Any], sort: str) -> bool:

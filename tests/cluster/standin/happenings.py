@@ -2,8 +2,9 @@
 
 import itertools
 
-from .clock import Clock, stamp
-from .registry import Object, Registry
+from ..clock import Clock, stamp
+from .objects import Object
+from .registry import Registry
 from .resources import CORE_EVENTS
 
 _numbers = itertools.count(1)

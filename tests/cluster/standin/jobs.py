@@ -5,15 +5,18 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..clock import Clock, moment, stamp
 from . import checks
-from .clock import Clock, moment, stamp
 from .conditions import holds, with_condition
 from .happenings import tell
+from .objects import Object
 from .refusals import Refusal
-from .registry import Object, Registry
+from .registry import Registry
 from .resources import JOBS, PODS
 
 _OVER = ("Succeeded", "Failed")
+_TRACKED = "batch.kubernetes.io/job-tracking"
+"""The finalizer that keeps a pod until its end is counted (KEP-2307)."""
 _INDEX = "batch.kubernetes.io/job-completion-index"
 
 
@@ -36,11 +39,13 @@ class JobController:
                 by_job.setdefault(owner["uid"], []).append(stored.object)
         for stored in store.all(JOBS):
             job = stored.object
-            pods = by_job.get(job["metadata"]["uid"], [])
             if holds(job, "Complete") or holds(job, "Failed"):
                 self._collect(job)
             elif not job["metadata"].get("deletionTimestamp"):
-                self._look(job, pods)
+                self._look(job, by_job.pop(job["metadata"]["uid"], []))
+        for pods in by_job.values():  # nobody counts them any more
+            for pod in pods:
+                self._release(pod)
 
     # ---- one Job ---------------------------------------------------------------------------------------------------------
     def _look(self, job: Object, pods: Sequence[Object]) -> None:
@@ -73,6 +78,7 @@ class JobController:
             for pod in active:
                 if spec["suspend"] and not (failing or done):
                     counted[pod["metadata"]["uid"]] = "suspended"
+                    self._release(pod)
                 self._registry.delete(PODS, *_key(pod), uid=pod["metadata"]["uid"])
             active, ending = [], [p for p in (*active, *ending) if self._registry.find(PODS, *_key(p)) is not None]
         if spec["suspend"] and not (failing or done):
@@ -114,9 +120,16 @@ class JobController:
                 verdict, told = _judged(job, pod)
                 counted[uid] = verdict
                 failing = failing or told
-            if pod["metadata"].get("deletionTimestamp"):
-                self._registry.delete(PODS, *_key(pod), uid=uid, grace_s=0)
+            self._release(pod)
         return failing
+
+    def _release(self, pod: Object) -> None:
+        """Let a pod go that is counted, or never will be."""
+        finalizers = pod["metadata"].get("finalizers") or ()
+        if _TRACKED in finalizers and self._registry.find(PODS, *_key(pod)) is not None:
+            left = [each for each in finalizers if each != _TRACKED]
+            patch = {"metadata": {"finalizers": left or None}}
+            self._registry.merge(PODS, *_key(pod), patch, manager="job-controller")
 
     def _too_late(self, job: Object, now: float) -> bool:
         limit, started = job["spec"].get("activeDeadlineSeconds"), job.get("status", {}).get("startTime")
@@ -179,7 +192,13 @@ class JobController:
             "blockOwnerDeletion": True,
         }
         body = {
-            "metadata": {"name": name, "labels": labels, "annotations": annotations, "ownerReferences": [owner]},
+            "metadata": {
+                "name": name,
+                "labels": labels,
+                "annotations": annotations,
+                "ownerReferences": [owner],
+                "finalizers": [_TRACKED],
+            },
             "spec": spec,
         }
         try:

@@ -8,9 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .clock import Clock, moment, stamp
+from ..clock import Clock, moment, stamp
 from .conditions import found, holds, with_condition
-from .registry import Object, Registry
+from .objects import Object
+from .registry import Registry
 from .resources import JOB_SETS, JOBS
 
 _ATTEMPT = "jobset.sigs.k8s.io/restart-attempt"

@@ -8,9 +8,10 @@ import copy
 import hashlib
 from typing import Any
 
-from .clock import Clock, moment, stamp
+from ..clock import Clock, moment, stamp
 from .conditions import found, holds, with_condition
-from .registry import Object, Registry
+from .objects import Object
+from .registry import Registry
 from .resources import JOB_SETS, JOBS, LOCAL_QUEUES, WORKLOADS, Resource
 
 QUEUE = "kueue.x-k8s.io/queue-name"

@@ -1,4 +1,4 @@
-"""RFC 7386 merge patches and RFC 6902 JSON patches."""
+"""RFC 7386 merge patches, RFC 6902 JSON patches, and as much of strategic merge patches as callers here rely on."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,32 @@ def merged(target: Any, patch: Any) -> Any:
         else:
             result[name] = merged(result.get(name), value)
     return result
+
+
+_MERGED_BY = {"conditions": "type", "ownerReferences": "uid"}
+"""Lists that a strategic merge patch merges, by their items' key; all others are replaced here, where Kubernetes merges some."""
+
+
+def strategic(target: Any, patch: Any) -> Any:
+    """``target`` after a strategic merge patch (sig-api-machinery, strategic-merge-patch.md)."""
+    if not isinstance(patch, Mapping):
+        return patch
+    result = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        elif name in _MERGED_BY and isinstance(value, list):
+            result[name] = _items(result.get(name) or [], value, _MERGED_BY[name])
+        else:
+            result[name] = strategic(result.get(name), value)
+    return result
+
+
+def _items(target: Sequence[Any], patch: Sequence[Any], key: str) -> list[Any]:
+    result = {item[key]: item for item in target}
+    for item in patch:
+        result[item[key]] = strategic(result.get(item[key]), item)
+    return list(result.values())
 
 
 def patched(target: Any, operations: Sequence[Mapping[str, Any]]) -> Any:

@@ -2,44 +2,27 @@
 
 import itertools
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-import orjson
-
-from . import checks, ownership, patches
-from .clock import Clock, stamp
+from ..clock import Clock, stamp
+from . import deletion, ownership, patches
+from .judgement import Admit, Judgement, Mutate
+from .objects import SERVERS, Object, content, copied, identified, kept, kind_of, ownable, plural_of, timeless
 from .ownership import Conflicts, Manager, Owners
 from .refusals import Refusal, already_exists, bad_request, conflict, invalid, not_found, stale
 from .resources import JOBS, NAMESPACES, PODS, Resource
 from .store import Key, Store, Stored
 
-Object = dict[str, Any]
-Mutate = Callable[[Resource, Object, Object | None], Object]
-"""A mutating webhook: the new object, and the old one where there is one."""
-_SERVERS = (
-    "uid",
-    "creationTimestamp",
-    "generation",
-    "resourceVersion",
-    "managedFields",
-    "deletionTimestamp",
-    "selfLink",
-)
-"""Metadata that only the server writes."""
-
 
 class Registry:
     """Objects with the rules of their kinds. ``hooks`` see every object that is about to be stored, as webhooks do."""
 
-    def __init__(
-        self, store: Store, clock: Clock, admit: Callable[[Mapping[str, Any], Object, Object | None], Object]
-    ) -> None:
+    def __init__(self, store: Store, clock: Clock, admit: Admit) -> None:
         self.store = store
         self.clock = clock
-        self.hooks: list[Mutate] = []
-        self._admit = admit
-        self._status_alone: dict[Resource, Mapping[str, Any]] = {}
+        self._judgement = Judgement(admit)
+        self.hooks: list[Mutate] = self._judgement.hooks
         self._suffixes = itertools.count(1)
 
     # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -52,7 +35,7 @@ class Registry:
         """A stored object. Raises Refusal where there is none."""
         stored = self.store.get(resource, (namespace, name))
         if stored is None:
-            raise not_found(_plural(resource), name)
+            raise not_found(plural_of(resource), name)
         return stored
 
     # ---- writing ---------------------------------------------------------------------------------------------------------
@@ -65,18 +48,20 @@ class Registry:
             Refusal: one of that name is there, or the object breaks a rule.
         """
         with self.store.lock:
-            new = _identified(resource, namespace, body)
+            new = identified(resource, namespace, body)
             metadata = new["metadata"]
             if not metadata.get("name") and (prefix := metadata.get("generateName")):
                 metadata["name"] = f"{prefix[:58]}{next(self._suffixes):05x}"
             if not metadata.get("name"):
-                raise invalid(_kind(resource), "", ["metadata.name: Required value: name or generateName is required"])
-            if resource.namespaced and self.find(NAMESPACES, "", namespace) is None:
-                raise not_found("namespaces", namespace)
+                raise invalid(
+                    kind_of(resource), "", ["metadata.name: Required value: name or generateName is required"]
+                )
+            if resource.namespaced:
+                self._require_open(namespace, plural_of(resource), metadata["name"])
             key = (namespace, metadata["name"])
             if self.store.get(resource, key) is not None:
-                raise already_exists(_plural(resource), metadata["name"])
-            for name in _SERVERS:
+                raise already_exists(plural_of(resource), metadata["name"])
+            for name in SERVERS:
                 metadata.pop(name, None)
             metadata["uid"] = str(uuid.uuid4())
             metadata["creationTimestamp"] = stamp(self.clock.now())
@@ -84,8 +69,10 @@ class Registry:
                 metadata["generation"] = 1
             if resource.has_status:
                 new.pop("status", None)
-            new = self._checked(resource, new, None)
-            owners = self._owners(resource, {}, _ownable(new), {}, Manager(manager, "Update"))
+            if resource == NAMESPACES:
+                new |= {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
+            new = self._judgement.checked(resource, new, None)
+            owners = self._owners(resource, {}, ownable(new), {}, Manager(manager, "Update"))
             new = self._with_fields(resource, new, owners)
             return new if dry_run else self.store.put(resource, key, new, owners).object
 
@@ -102,14 +89,14 @@ class Registry:
         """Store another version of an object, as a PUT does."""
         with self.store.lock:
             stored = self.require(resource, namespace, name)
-            new = _identified(resource, namespace, body)
+            new = identified(resource, namespace, body)
             if new["metadata"].get("name") != name:
                 raise bad_request(
                     f"the name of the object ({new['metadata'].get('name')}) does not match the name on the URL ({name})"
                 )
             if resource.manifest is not None and not new["metadata"].get("resourceVersion"):
                 fault = 'metadata.resourceVersion: Invalid value: "": must be specified for an update'
-                raise invalid(_kind(resource), name, [fault])
+                raise invalid(kind_of(resource), name, [fault])
             return self._update(resource, stored, new, subresource, manager, dry_run)
 
     def patch(
@@ -125,7 +112,7 @@ class Registry:
         """Store what ``change`` makes of an object."""
         with self.store.lock:
             stored = self.require(resource, namespace, name)
-            new = change(_copied(stored.object))
+            new = change(copied(stored.object))
             return self._update(resource, stored, new, subresource, manager, dry_run)
 
     def merge(
@@ -162,16 +149,16 @@ class Registry:
             stored = self.store.get(resource, (namespace, name))
             if stored is None:
                 if subresource:
-                    raise not_found(_plural(resource), name)
+                    raise not_found(plural_of(resource), name)
                 return self.create(resource, namespace, wanted, manager, dry_run)
             expected = (wanted.get("metadata") or {}).get("resourceVersion")
             if expected and expected != stored.object["metadata"]["resourceVersion"]:
-                raise stale(_plural(resource), name)
+                raise stale(plural_of(resource), name)
             if (wanted.get("metadata") or {}).get("uid") not in (None, stored.object["metadata"]["uid"]):
                 raise _another(resource, wanted["metadata"]["uid"], stored.object)
             fields = {"status": wanted["status"]} if subresource and "status" in wanted else {}
             if not subresource:
-                fields = _ownable(wanted)
+                fields = ownable(wanted)
             me = Manager(manager, "Apply", subresource)
             live = {k: v for k, v in stored.object.items() if k not in ("apiVersion", "kind")}
             try:
@@ -188,7 +175,7 @@ class Registry:
             new = {**stored.object, **result}
             for gone in set(live) - set(result):
                 new.pop(gone, None)
-            return self._store(resource, stored, _copied(new), subresource, owners, dry_run)
+            return self._store(resource, stored, copied(new), subresource, owners, dry_run)
 
     def delete(
         self,
@@ -208,30 +195,33 @@ class Registry:
             for what, expected, found in (("UID", uid, metadata["uid"]), ("RV", version, metadata["resourceVersion"])):
                 if expected and expected != found:
                     why = f"Precondition failed: {what} in precondition: {expected}, {what} in object meta: {found}"
-                    raise conflict(_plural(resource), name, why)
+                    raise conflict(plural_of(resource), name, why)
             if dry_run:
                 return stored.object, True
             # batch/v1 leaves a Job's pods behind unless it is told otherwise, "for back compatibility" (registry/batch/job).
             propagation = propagation or ("Orphan" if resource == JOBS else "Background")
-            finalizers = list(metadata.get("finalizers") or ())
-            if propagation == "Foreground" and "foregroundDeletion" not in finalizers:
-                finalizers.append("foregroundDeletion")
             if propagation == "Orphan":
                 self._orphan(metadata["uid"])
-            graceful = resource == PODS and grace_s != 0 and bool(stored.object["spec"].get("nodeName"))
-            if graceful and stored.object.get("status", {}).get("phase") in ("Succeeded", "Failed"):
-                graceful = False
-            if not finalizers and not graceful:
+            marked = deletion.marked(resource, stored.object, propagation, grace_s, self.clock.now())
+            if marked is None:
                 return self.store.remove(resource, (namespace, name)).object, True
-            if metadata.get("deletionTimestamp"):
-                return stored.object, False
-            grace = grace_s if grace_s is not None else stored.object["spec"].get("terminationGracePeriodSeconds", 30)
-            marked = _copied(stored.object)
-            marked["metadata"]["deletionTimestamp"] = stamp(self.clock.now())
-            marked["metadata"]["deletionGracePeriodSeconds"] = grace if graceful else 0
-            if finalizers:
-                marked["metadata"]["finalizers"] = finalizers
+            if marked is stored.object:
+                return marked, False
             return self.store.put(resource, (namespace, name), marked, stored.owners).object, False
+
+    def bind(self, namespace: str, name: str, node: str) -> None:
+        """Put a pod on a node, once (registry/core/pod)."""
+        with self.store.lock:
+            old = self.require(PODS, namespace, name)
+            if bound := old.object["spec"].get("nodeName"):
+                raise conflict("pods/binding", name, f"pod {name} is already assigned to node {bound!r}")
+            if old.object["metadata"].get("deletionTimestamp"):
+                raise conflict("pods/binding", name, f"pod {name} is being deleted, cannot be assigned to a host")
+            new = copied(old.object)
+            new["spec"]["nodeName"] = node
+            scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": stamp(self.clock.now())}
+            new = patches.strategic(new, {"status": {"conditions": [{**scheduled, "reason": None, "message": None}]}})
+            self.store.put(PODS, (namespace, name), new, old.owners)
 
     # ---- how a version becomes the next ----------------------------------------------------------------------------------
     def _update(
@@ -240,55 +230,30 @@ class Registry:
         old = stored.object
         expected = new["metadata"].get("resourceVersion")
         if expected and expected != old["metadata"]["resourceVersion"]:
-            raise stale(_plural(resource), old["metadata"]["name"])
+            raise stale(plural_of(resource), old["metadata"]["name"])
         if new["metadata"].get("uid") not in (None, old["metadata"]["uid"]):
             raise _another(resource, new["metadata"]["uid"], old)
         me = Manager(manager, "Update", subresource)
-        kept = _kept(resource, old, new, subresource)
-        owners = self._owners(resource, _ownable(old, True), _ownable(kept, True), stored.owners, me)
-        return self._store(resource, stored, kept, subresource, owners, dry_run)
+        new = kept(resource, old, new, subresource)
+        owners = self._owners(resource, ownable(old, True), ownable(new, True), stored.owners, me)
+        return self._store(resource, stored, new, subresource, owners, dry_run)
 
     def _store(
         self, resource: Resource, stored: Stored, new: Object, subresource: str, owners: Owners, dry_run: bool
     ) -> Object:
         old = stored.object
-        new = _kept(resource, old, new, subresource)
-        new = self._checked(resource, new, old)
-        if resource.has_generation and _content(new) != _content(old):
+        new = kept(resource, old, new, subresource)
+        new = self._judgement.checked(resource, new, old)
+        if resource.has_generation and content(new) != content(old):
             new["metadata"]["generation"] = old["metadata"]["generation"] + 1
         new = self._with_fields(resource, new, owners)
-        if _timeless(new) == _timeless(old) or dry_run:
+        if timeless(new) == timeless(old) or dry_run:
             return old if not dry_run else new
         key: Key = (old["metadata"].get("namespace", ""), old["metadata"]["name"])
-        if new["metadata"].get("deletionTimestamp") and not new["metadata"].get("finalizers") and resource != PODS:
+        if deletion.is_over(new):
             self.store.put(resource, key, new, owners)
             return self.store.remove(resource, key).object
         return self.store.put(resource, key, new, owners).object
-
-    def _checked(self, resource: Resource, new: Object, old: Object | None) -> Object:
-        for hook in self.hooks:
-            new = hook(resource, new, old)
-        faults = checks.metadata_faults(new)
-        if resource.manifest is not None:
-            if faults:
-                raise invalid(_kind(resource), new["metadata"]["name"], faults)
-            if old is None or _content(new) != _content(old):
-                return self._admit(resource.manifest, new, old)
-            # What did not change is not asked again (KEP-4008); that is everything but the status here.
-            asked = {k: v for k, v in new.items() if k in ("apiVersion", "kind", "metadata", "status")}
-            if resource not in self._status_alone:
-                self._status_alone[resource] = _status_alone(resource)
-            return {**new, **self._admit(self._status_alone[resource], asked, None)}
-        made = old is None
-        if made or _content(new) != _content(old):
-            # A pod's spec is that of its Job's template, which was checked when the Job came.
-            faults += [] if resource == PODS else checks.schema_faults(resource.api_version, resource.kind, new)
-            if not faults and resource == JOBS:
-                new = _job_defaults(new)
-                faults += checks.job_faults(new, old)
-        if faults:
-            raise invalid(_kind(resource), new["metadata"]["name"], faults)
-        return new
 
     def _owners(self, resource: Resource, before: Object, after: Object, owners: Owners, me: Manager) -> Owners:
         """Who owns what after a write that is no apply. Only custom resources are applied, so only theirs is kept."""
@@ -300,9 +265,18 @@ class Registry:
         fields = ownership.written(owners, resource.api_version)
         return {**new, "metadata": {**new["metadata"], "managedFields": fields}}
 
+    def _require_open(self, namespace: str, plural: str, name: str) -> None:
+        """Raises Refusal where nothing may be created in a namespace: it is not there, or on its way out."""
+        found = self.find(NAMESPACES, "", namespace)
+        if found is None:
+            raise not_found("namespaces", namespace)
+        if found["metadata"].get("deletionTimestamp"):
+            why = f"unable to create new content in namespace {namespace} because it is being terminated"
+            raise Refusal(403, "Forbidden", f'{plural} "{name}" is forbidden: {why}')
+
     def _orphan(self, uid: str) -> None:
         for resource, key, child in self.children(uid):
-            freed = _copied(child.object)
+            freed = copied(child.object)
             left = [owner for owner in freed["metadata"]["ownerReferences"] if owner["uid"] != uid]
             freed["metadata"]["ownerReferences"] = left
             self.store.put(resource, key, freed, child.owners)
@@ -318,119 +292,9 @@ class Registry:
             ]
 
 
-def _identified(resource: Resource, namespace: str, body: Object) -> Object:
-    new = _copied(body)
-    if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
-        raise bad_request("the object provided is unrecognized: metadata is required")
-    for name, expected in (("apiVersion", resource.api_version), ("kind", resource.kind)):
-        if new.setdefault(name, expected) != expected:
-            raise bad_request(f"{name} {new[name]!r} in the data does not match the expected {expected!r}")
-    if resource.namespaced:
-        if new["metadata"].setdefault("namespace", namespace) != namespace:
-            given = new["metadata"]["namespace"]
-            raise bad_request(
-                f"the namespace of the object ({given}) does not match the namespace on the request ({namespace})"
-            )
-    else:
-        new["metadata"].pop("namespace", None)
-    return new
-
-
-def _kept(resource: Resource, old: Object, new: Object, subresource: str) -> Object:
-    """``new`` with what this kind of write cannot change taken from ``old``."""
-    if subresource == "status":
-        result = {**old, "metadata": dict(old["metadata"])}
-        result.pop("status", None)
-        return {**result, **({"status": new["status"]} if "status" in new else {})}
-    metadata = {k: v for k, v in new["metadata"].items() if k not in _SERVERS}
-    metadata.update({k: old["metadata"][k] for k in (*_SERVERS, "deletionGracePeriodSeconds") if k in old["metadata"]})
-    result = {**new, "metadata": metadata}
-    if resource.has_status:
-        result.pop("status", None)
-        if "status" in old:
-            result["status"] = old["status"]
-    return result
-
-
-def _ownable(value: Object, status: bool = False) -> Object:
-    """What managers own of an object."""
-    metadata = value.get("metadata") or {}
-    owned = {
-        k: v for k, v in value.items() if k not in ("apiVersion", "kind", "metadata") and (status or k != "status")
-    }
-    named = {k: metadata[k] for k in ("labels", "annotations", "finalizers") if metadata.get(k)}
-    return {**owned, **({"metadata": named} if named else {})}
-
-
-def _status_alone(resource: Resource) -> Mapping[str, Any]:
-    """A resource's definition as if it had nothing but a status."""
-    manifest = _copied(dict(resource.manifest or {}))
-    for version in manifest["spec"]["versions"]:
-        schema = version["schema"]["openAPIV3Schema"]
-        properties = {name: child for name, child in schema["properties"].items() if name == "status"}
-        version["schema"]["openAPIV3Schema"] = {"type": "object", "properties": properties}
-    return manifest
-
-
-def _copied(value: Object) -> Object:
-    copied: Object = orjson.loads(orjson.dumps(value))
-    return copied
-
-
-def _content(value: Object) -> Object:
-    return {k: v for k, v in value.items() if k not in ("metadata", "status")}
-
-
-def _timeless(value: Object) -> Object:
-    """What a write must change to be one: not the version, nor the times at which managers wrote."""
-    metadata = {k: v for k, v in value["metadata"].items() if k not in ("resourceVersion", "managedFields")}
-    fields = [{k: v for k, v in entry.items() if k != "time"} for entry in value["metadata"].get("managedFields") or ()]
-    return {**value, "metadata": {**metadata, "managedFields": fields}}
-
-
-def _job_defaults(new: Object) -> Object:
-    uid, name = new["metadata"]["uid"], new["metadata"]["name"]
-    ours = {
-        "batch.kubernetes.io/controller-uid": uid,
-        "batch.kubernetes.io/job-name": name,
-        "controller-uid": uid,
-        "job-name": name,
-    }
-    spec = new["spec"]
-    template = spec["template"]
-    metadata = template.get("metadata") or {}
-    labels = {**(metadata.get("labels") or {}), **ours}
-    defaults = {
-        "parallelism": 1,
-        "completions": 1,
-        "completionMode": "NonIndexed",
-        "backoffLimit": 6,
-        "suspend": False,
-        "podReplacementPolicy": "Failed" if spec.get("podFailurePolicy") else "TerminatingOrFailed",
-        "selector": {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}},
-    }
-    pod = {
-        "restartPolicy": "Always",
-        "terminationGracePeriodSeconds": 30,
-        "dnsPolicy": "ClusterFirst",
-        **template["spec"],
-    }
-    pod = {"securityContext": {}, "schedulerName": "default-scheduler", **pod}
-    template = {**template, "metadata": {**metadata, "labels": labels}, "spec": pod}
-    return {**new, "spec": {**defaults, **spec, "template": template}}
-
-
-def _plural(resource: Resource) -> str:
-    return f"{resource.plural}.{resource.group}" if resource.group else resource.plural
-
-
-def _kind(resource: Resource) -> str:
-    return f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-
-
 def _another(resource: Resource, uid: str, old: Object) -> Refusal:
     why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
-    return conflict(_plural(resource), old["metadata"]["name"], why)
+    return conflict(plural_of(resource), old["metadata"]["name"], why)
 
 
 def _said(path: ownership.Path) -> str:

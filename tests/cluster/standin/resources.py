@@ -48,12 +48,51 @@ EVENTS = Resource("events.k8s.io", "v1", "events", "Event", has_status=False, ha
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", has_status=False, has_generation=False)
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False, has_generation=False)
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", has_status=False, has_generation=False)
+SERVICE_ACCOUNTS = Resource(
+    "", "v1", "serviceaccounts", "ServiceAccount", has_status=False, has_generation=False, short_names=("sa",)
+)
+NODES = Resource("", "v1", "nodes", "Node", namespaced=False, has_generation=False, short_names=("no",))
+_RBAC = "rbac.authorization.k8s.io"
+ROLES = Resource(_RBAC, "v1", "roles", "Role", has_status=False, has_generation=False)
+ROLE_BINDINGS = Resource(_RBAC, "v1", "rolebindings", "RoleBinding", has_status=False, has_generation=False)
+PRIORITY_CLASSES = Resource(
+    "scheduling.k8s.io",
+    "v1",
+    "priorityclasses",
+    "PriorityClass",
+    namespaced=False,
+    has_status=False,
+    short_names=("pc",),
+)
+DEFINITIONS = Resource(
+    "apiextensions.k8s.io",
+    "v1",
+    "customresourcedefinitions",
+    "CustomResourceDefinition",
+    namespaced=False,
+    short_names=("crd",),
+)
 JOB_SETS = Resource("jobset.x-k8s.io", "v1alpha2", "jobsets", "JobSet")
 WORKLOADS = Resource("kueue.x-k8s.io", "v1beta1", "workloads", "Workload", short_names=("wl",))
 LOCAL_QUEUES = Resource("kueue.x-k8s.io", "v1beta1", "localqueues", "LocalQueue")
 RAY_SERVICES = Resource("ray.io", "v1", "rayservices", "RayService")
 
-BUILT_IN = (JOBS, PODS, SERVICES, CORE_EVENTS, EVENTS, CONFIG_MAPS, NAMESPACES, LEASES)
+BUILT_IN = (
+    JOBS,
+    PODS,
+    SERVICES,
+    CORE_EVENTS,
+    EVENTS,
+    CONFIG_MAPS,
+    NAMESPACES,
+    LEASES,
+    SERVICE_ACCOUNTS,
+    NODES,
+    ROLES,
+    ROLE_BINDINGS,
+    PRIORITY_CLASSES,
+    DEFINITIONS,
+)
 EXTENSIONS = (JOB_SETS, WORKLOADS, LOCAL_QUEUES, RAY_SERVICES)
 
 

@@ -10,21 +10,24 @@ from typing import Any, Self
 
 import yaml
 
-from serin.clients.storage import Storage, open_storage
-from serin.core.params import StorageParams
+from serin.clients.storage import Storage
 from serin.core.task import Task
 
+from ..clock import Clock
+from ..kubelet import Pods, Storages
 from .access import Access
 from .admission import admit
 from .api import Api
-from .clock import Clock
+from .definitions import Definitions
 from .faults import Call, Faults
 from .garbage import Garbage
 from .jobs import JobController
 from .jobsets import JobSetController
-from .kubelet import Pods
 from .kueue import Kueue
-from .registry import Object, Registry
+from .namespaces import Namespaces
+from .nodes import OwnNode
+from .objects import Object
+from .registry import Registry
 from .resources import BUILT_IN, EXTENSIONS, LOCAL_QUEUES, NAMESPACES, Resource, custom
 from .server import Server
 from .store import Store, Stored
@@ -44,6 +47,7 @@ class StandIn:
         served: over HTTP; without it only a test in this process reaches the API.
         crds: CustomResourceDefinitions; None: those that the controller's package makes.
         storage_of: where a task's storage is; by default what its params say.
+        nodes: have a kubelet and a scheduler; without them somebody else does their work.
     """
 
     def __init__(
@@ -54,26 +58,29 @@ class StandIn:
         served: bool = True,
         crds: Sequence[Mapping[str, Any]] | None = None,
         storage_of: Callable[[Task], Storage] | None = None,
+        nodes: bool = True,
     ) -> None:
         self.namespace = namespace
         self.clock = Clock()
         self.store = Store()
         self.registry = Registry(self.store, self.clock, admit)
-        self.access = Access()
+        self.access = Access(self.registry)
         self.faults = Faults()
-        self.pods = Pods(self.registry, self.clock, storage_of or _Storages().of)
+        self.pods = Pods(OwnNode(self.registry), self.clock, storage_of or Storages().of)
         self.jobs = JobController(self.registry, self.clock)
         self.kueue = Kueue(self.registry, self.clock)
-        self._parts = [
-            self.kueue,
-            JobSetController(self.registry, self.clock),
-            self.jobs,
-            self.pods,
-            Garbage(self.registry),
-        ]
         self.resources = [
             *(r for r in (*BUILT_IN, *EXTENSIONS) if r.group not in without),
             *custom(_own_crds() if crds is None else crds),
+        ]
+        self._parts = [
+            Definitions(self.registry, self.clock, self.resources),
+            self.kueue,
+            JobSetController(self.registry, self.clock),
+            self.jobs,
+            *([self.pods] if nodes else []),
+            Namespaces(self.registry),
+            Garbage(self.registry),
         ]
         self.api = Api(self.registry, self.resources, self.access, self.pods)
         for name in {namespace, "default"}:
@@ -96,8 +103,10 @@ class StandIn:
         return self._server.url
 
     def kubeconfig_of(self, token: str, rules: Sequence[Mapping[str, Any]] | None = None) -> Path:
-        """A kubeconfig for a user who may do what the rules of a Role say; None: everything."""
-        self.access.rules[token] = rules
+        """A kubeconfig for a user who may do what the rules of a Role say; None: what ``access`` knows of them, or everything."""
+        if rules is not None:
+            self.access.rules[token] = rules
+        self.access.rules.setdefault(token, None)
         path = Path(self._folder.name) / f"{token}.yaml"
         config = {
             "apiVersion": "v1",
@@ -117,9 +126,10 @@ class StandIn:
         """Every request until now."""
         return tuple(self.faults.calls)
 
-    def has(self, group: str) -> bool:
-        """Whether this cluster serves an API group."""
-        return any(resource.group == group for resource in self.resources)
+    @property
+    def groups(self) -> Collection[str]:
+        """The API groups that this cluster serves."""
+        return {resource.group for resource in self.resources}
 
     # ---- objects ---------------------------------------------------------------------------------------------------------
     def resource(self, plural: str) -> Resource:
@@ -190,21 +200,6 @@ class StandIn:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class _Storages:
-    """What tasks' params name, opened once each."""
-
-    def __init__(self) -> None:
-        self._opened: dict[str, Storage] = {}
-
-    def of(self, task: Task) -> Storage:
-        """The storage of a task."""
-        params = StorageParams.model_validate(task.params["storage"])
-        key = params.model_dump_json()
-        if key not in self._opened:
-            self._opened[key] = open_storage(params)
-        return self._opened[key]
 
 
 @cache

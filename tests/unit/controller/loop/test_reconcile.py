@@ -17,9 +17,9 @@ from serin.core.task import Result, prefix_of, result_key
 
 from ....cluster.direct import DirectTransport
 from ....cluster.http import job
+from ....cluster.kubelet.deposit import deposit
 from ....cluster.memory import MemoryStorage
 from ....cluster.standin import StandIn
-from ....cluster.standin.deposit import deposit
 from ....cluster.stepped import Drained
 
 

@@ -199,7 +199,7 @@ class Unschedulable:
 
 @dataclass(frozen=True)
 class Work(_Started):
-    """Runs until it is stopped, or until ``Pods.finish`` lets it play ``then``. ``deaf``: it does not hear SIGTERM."""
+    """Runs until it is stopped, or until ``Pods.release`` lets it play ``then``. ``deaf``: it does not hear SIGTERM."""
 
     deaf: bool = False
     then: Outcome = field(default_factory=Succeed)

@@ -8,11 +8,9 @@ from typing import Any
 from serin.clients.storage import Storage
 from serin.core.task import TASK_VARIABLE, Ending, Result, Task, log_prefix, progress_key, result_key
 
-from .clock import Clock, stamp
+from ..clock import stamp
 from .deposit import deposit
-from .refusals import Refusal
-from .registry import Object, Registry
-from .resources import PODS
+from .node import Clock, Node, Object
 
 StorageOf = Callable[[Task], Storage]
 
@@ -21,7 +19,7 @@ class Pod:
     """Writes the status of one pod. ``released`` is set when a test lets its work end; ``process`` is there where it is a real
     one."""
 
-    def __init__(self, registry: Registry, clock: Clock, storage_of: StorageOf, made: Object) -> None:
+    def __init__(self, node: Node, clock: Clock, storage_of: StorageOf, made: Object) -> None:
         self.made = made
         self.name: str = made["metadata"]["name"]
         self.namespace: str = made["metadata"]["namespace"]
@@ -29,7 +27,7 @@ class Pod:
         self.printed = b""
         self.released = False
         self.process: subprocess.Popen[bytes] | None = None
-        self._registry = registry
+        self._node = node
         self._clock = clock
         self._storage_of = storage_of
         self._parts = 0
@@ -66,17 +64,16 @@ class Pod:
 
     def current(self) -> Object | None:
         """As the server has it; None once it is gone, or another one has its name."""
-        found = self._registry.find(PODS, self.namespace, self.name)
-        return found if found is not None and found["metadata"]["uid"] == self.uid else None
+        return self._node.find(self.made)
 
     def seconds(self) -> float:
         """By the cluster's clock."""
         return self._clock.now().timestamp()
 
     # ---- what its kubelet says of it -------------------------------------------------------------------------------------
-    def schedule(self, node: str = "node-1") -> None:
+    def schedule(self) -> None:
         """Bind it to a node; its containers are being made."""
-        self._registry.merge(PODS, self.namespace, self.name, {"spec": {"nodeName": node}}, manager="scheduler")
+        self._node.bind(self.made)
         self._status({"phase": "Pending", "conditions": self._conditions(PodScheduled=("True", "", ""))})
         self.wait("ContainerCreating", "")
 
@@ -139,7 +136,7 @@ class Pod:
 
     def delete(self) -> None:
         """Somebody deletes it: SIGTERM, and the end of its grace period."""
-        self._registry.delete(PODS, self.namespace, self.name, uid=self.uid)
+        self._node.delete(self.made)
 
     # ---- what the run in it does -----------------------------------------------------------------------------------------
     def print(self, line: str) -> None:
@@ -179,20 +176,20 @@ class Pod:
 
     # ---- how it is written -----------------------------------------------------------------------------------------------
     def _status(self, change: Object) -> None:
-        try:
-            self._registry.merge(PODS, self.namespace, self.name, {"status": change}, "status", manager="kubelet")
-        except Refusal as refusal:
-            if refusal.code != 404:
-                raise
+        self._node.report(self.made, change)
 
     def _conditions(self, **changes: tuple[str, str, str]) -> list[Object]:
+        """Those that change; the others stay as they are."""
         current = self.current() or self.made
         found = {c["type"]: c for c in current.get("status", {}).get("conditions") or ()}
+        now = stamp(self._clock.now())
+        changed = []
         for sort, (status, reason, message) in changes.items():
-            if (found.get(sort) or {}).get("status") != status or (found[sort].get("message", "") != message):
-                now = stamp(self._clock.now())
-                found[sort] = {"type": sort, "status": status, **_said(reason, message), "lastTransitionTime": now}
-        return list(found.values())
+            old = found.get(sort) or {}
+            if old.get("status") != status or old.get("message", "") != message:
+                said = {"reason": reason or None, "message": message or None}
+                changed.append({"type": sort, "status": status, **said, "lastTransitionTime": now})
+        return changed
 
     def _container(self, state: Object) -> Object:
         container = self.made["spec"]["containers"][0]

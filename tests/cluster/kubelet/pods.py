@@ -1,4 +1,4 @@
-"""The kubelet and the scheduler: plays what tests say that pods do."""
+"""The scheduler and the kubelet: play what tests say that pods do."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -6,12 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from .clock import Clock, moment
+from ..clock import moment
+from .node import Clock, Node, Object
 from .outcomes import Outcome, Succeed
 from .pod import Pod, StorageOf
 from .processes import kill
-from .registry import Object, Registry
-from .resources import PODS
 
 _OVER = ("Succeeded", "Failed")
 
@@ -27,9 +26,9 @@ class _Life:
 class Pods:
     """What becomes of pods. Unless a test says otherwise, they succeed at once."""
 
-    def __init__(self, registry: Registry, clock: Clock, storage_of: StorageOf) -> None:
+    def __init__(self, node: Node, clock: Clock, storage_of: StorageOf) -> None:
         self.default: Outcome = Succeed()
-        self._registry = registry
+        self._node = node
         self._clock = clock
         self._storage_of = storage_of
         self._scripts: list[tuple[Mapping[str, str], deque[Outcome]]] = []
@@ -77,12 +76,13 @@ class Pods:
     def step(self) -> None:
         """One look at every pod."""
         seen = set()
-        for stored in self._registry.store.all(PODS):
-            made = stored.object
+        for made in self._node.pods():
             uid = made["metadata"]["uid"]
             seen.add(uid)
             if _phase(made) in _OVER:
                 self._drop(uid)
+                if made["metadata"].get("deletionTimestamp"):
+                    self._node.confirm(made)
                 continue
             if uid not in self._lives:
                 self._lives[uid] = self._born(made)
@@ -102,7 +102,7 @@ class Pods:
             kill(life.pod.process)
 
     def _born(self, made: Object) -> _Life:
-        pod = Pod(self._registry, self._clock, self._storage_of, made)
+        pod = Pod(self._node, self._clock, self._storage_of, made)
         self._logs[pod.namespace, pod.name] = pod
         outcome = self._next(pod.labels)
         return _Life(pod, outcome, outcome.play(pod))
@@ -119,8 +119,7 @@ class Pods:
             if not life.stopping:
                 life.stopping = True
                 life.playing = life.outcome.stop(life.pod)
-            over = moment(metadata["deletionTimestamp"]).timestamp() + metadata.get("deletionGracePeriodSeconds", 30)
-            if life.pod.seconds() > over:
+            if life.pod.seconds() > moment(metadata["deletionTimestamp"]).timestamp():
                 life.pod.end(137, "", raw="")
                 return
         with suppress(StopIteration):
