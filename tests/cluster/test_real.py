@@ -1,0 +1,135 @@
+"""The scenarios on a real cluster, and on the stand-in as if it were one: the same requests, by the same kubeconfig's rights.
+
+The second proves the first, where there is no cluster: the stand-in has no CRDs, no Role and no kubelet there until the tests
+have made their own.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serin.clients.storage import S3Storage
+from serin.core.task import STAGES
+
+from ..integration.conftest import s3_endpoint  # noqa: F401 - a fixture
+from .backend import NEEDS
+from .controllers import Processes
+from .kubelet import Work
+from .real import Installation, Place
+from .real.admin import wait
+from .scenarios import SCENARIOS, Scenario
+from .standin import StandIn
+from .world import World
+
+KUBECONFIG = "SERIN_TEST_KUBECONFIG"
+"""Not KUBECONFIG: what is made and deleted here shall be so in a cluster that somebody named for it."""
+HANDFUL = {
+    "every_stage_runs_once_and_hands_its_hash_to_the_next",
+    "a_run_is_suspended_and_resumed",
+    "a_drained_node_costs_no_retry",
+    "bad_params_fail_at_once_with_the_trainers_own_words",
+    "no_node_has_room",
+    "a_finetune_deleted_mid_run_takes_everything_with_it",
+    "a_dataset_that_storage_lacks",
+}
+_PAUSE_S = 0.1
+_LATE_S = 10.0
+
+
+# ---- the clusters --------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Installation]:
+    """The cluster of ``SERIN_TEST_KUBECONFIG``."""
+    named = os.environ.get(KUBECONFIG, "")
+    if not Path(named).is_file():
+        found = f"{named} is no file" if named else "it is not set"
+        pytest.fail(
+            f"-m cluster needs {KUBECONFIG}, the kubeconfig of an administrator of a cluster for tests, and {found}: CRDs, "
+            f"namespaces and a Node are made there and deleted again; set it, as in '{KUBECONFIG}=... pytest -m cluster'",
+            pytrace=False,
+        )
+    with Installation(Path(named)) as installation:
+        yield installation
+
+
+@pytest.fixture(scope="module")
+def imitation() -> Iterator[Installation]:
+    """The stand-in, of which nothing is used but its kubeconfig."""
+    with StandIn(namespace="default", crds=[], nodes=False) as standin:
+        assert standin.kubeconfig is not None
+        with Installation(standin.kubeconfig) as installation:
+            yield installation
+        left = [call for call in standin.calls if call.code == 403]
+        assert not left, "the Role of k8s/base lacks something"
+        assert wait(lambda: not leftovers(standin), _LATE_S), f"left behind: {leftovers(standin)}"
+
+
+def leftovers(standin: StandIn) -> list[str]:
+    """What should be gone after the last test."""
+    kept = {"default", "serin"}
+    plurals = ("namespaces", "pods", "nodes", "customresourcedefinitions", "jobs")
+    found = [each.object["metadata"] for plural in plurals for each in standin.store.all(standin.resource(plural))]
+    return [metadata["name"] for metadata in found if metadata["name"] not in kept]
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """A namespace of whichever cluster a test names."""
+    with Place(request.getfixturevalue(request.param), tmp_path) as place:
+        yield place
+
+
+@pytest.fixture
+def processes(place: Place, s3_endpoint: str, tmp_path: Path) -> Iterator[Processes]:  # noqa: F811, ARG001 - sets credentials
+    """Controllers with the rights of their ServiceAccount, on this machine."""
+    environment = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    with Processes(place.kubeconfig_of, tmp_path, environment, _PAUSE_S) as processes:
+        yield processes
+
+
+@pytest.fixture
+def world(place: Place, processes: Processes, s3_endpoint: str) -> World:  # noqa: F811
+    """One namespace."""
+    where = {"url": f"s3://serin/{place.namespace}", "endpoint_url": s3_endpoint}
+    return World(place.user, place, S3Storage(where["url"], where["endpoint_url"]), where, processes)
+
+
+# ---- the tests -----------------------------------------------------------------------------------------------------------
+def both(scenarios: list[Scenario]) -> list[object]:
+    """Each on the real cluster, and some on the imitation as well."""
+    real = [pytest.param("cluster", each, id=each.name, marks=pytest.mark.cluster) for each in scenarios]
+    few = [each for each in scenarios if each.name in HANDFUL]
+    return [*real, *(pytest.param("imitation", each, id=f"imitated-{each.name}") for each in few)]
+
+
+@pytest.mark.parametrize(("place", "scenario"), both(SCENARIOS), indirect=["place"])
+def test_scenario(place: Place, scenario: Scenario, world: World, processes: Processes) -> None:
+    if missing := [NEEDS[need] for need in sorted(scenario.needs) if not place.has(need)]:
+        pytest.skip(f"the cluster has not: {', '.join(missing)}")
+    processes.start()
+    scenario.tell(world)
+    wait(lambda: world.made == scenario.made, _LATE_S)
+    assert world.made == scenario.made
+
+
+@pytest.mark.parametrize(
+    "place", [pytest.param("cluster", marks=pytest.mark.cluster), "imitation"], indirect=True, ids=["real", "imitated"]
+)
+def test_of_two_controllers_one_is_killed_and_the_other_goes_on(
+    place: Place, world: World, processes: Processes
+) -> None:
+    if not place.has("jobs"):
+        pytest.skip(f"the cluster has not: {NEEDS['jobs']}")
+    world.pods.script(Work(), stage="train")
+    processes.start("first")
+    world.submit()
+    world.until_running()
+    processes.start("second")
+    processes.kill("first")
+    world.pods.release()
+    world.until_phase("Succeeded")
+    made = {("law", stage): 1 for stage in STAGES}
+    wait(lambda: world.made == made, _LATE_S)
+    assert world.made == made
