@@ -10,6 +10,7 @@ from .standin import StandIn
 
 MERGE = "application/merge-patch+json"
 JSON = "application/json-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 
 

@@ -27,12 +27,11 @@ KUBECONFIG = "SERIN_TEST_KUBECONFIG"
 """Not KUBECONFIG: what is made and deleted here shall be so in a cluster that somebody named for it."""
 HANDFUL = {
     "every_stage_runs_once_and_hands_its_hash_to_the_next",
-    "a_run_is_suspended_and_resumed",
     "a_drained_node_costs_no_retry",
     "bad_params_fail_at_once_with_the_trainers_own_words",
+    "kueue_takes_the_quota_back_and_gives_it_again",
     "no_node_has_room",
     "a_finetune_deleted_mid_run_takes_everything_with_it",
-    "a_dataset_that_storage_lacks",
 }
 _PAUSE_S = 0.1
 _LATE_S = 10.0

@@ -18,7 +18,7 @@ from .probe import probe
 
 MANIFESTS = Path(__file__).parents[3] / "k8s" / "base"
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-_ESTABLISHED_S = 60.0
+_SETTLED_S = 60.0
 _TIMEOUT_S = 30.0
 
 
@@ -46,7 +46,7 @@ class Installation:
         with ExitStack() as undo:
             for definition in documents("crds/finetunes.yaml", "crds/modelrollouts.yaml"):
                 if self._define(definition):
-                    undo.callback(self.admin.delete, f"{_DEFINITIONS}/{definition['metadata']['name']}")
+                    undo.callback(self._withdraw, f"{_DEFINITIONS}/{definition['metadata']['name']}")
             undo.enter_context(self.node)
             self.has = probe(self.admin, self.id)
             self._undo = undo.pop_all()
@@ -70,8 +70,13 @@ class Installation:
                 f"{wanted['metadata']['name']} is on this cluster already, and is not that of k8s/base/crds: run "
                 "'kubectl apply --server-side -f k8s/base/crds', or take another cluster"
             )
-        assert wait(lambda: _is_established(self.admin.get(path)), _ESTABLISHED_S), f"{path} is not served"
+        assert wait(lambda: _is_established(self.admin.get(path)), _SETTLED_S), f"{path} is not served"
         return is_new
+
+    def _withdraw(self, path: str) -> None:
+        """Delete a CRD, and wait until the next one may come."""
+        self.admin.delete(path)
+        assert wait(lambda: self.admin.get(path) is None, _SETTLED_S), f"{path} is still there: look at its conditions"
 
 
 def documents(*files: str) -> Sequence[Object]:

@@ -127,9 +127,8 @@ class Api:
             how["manager"] = route.query.get("fieldManager", "")
             force = route.query.get("force") in ("1", "true", "True")
             return self.registry.apply(*where, sent, force=force, subresource=route.subresource, **how)
-        if sort == "application/strategic-merge-patch+json" and where[0].manifest is None:
-            # Only its plain form: lists are replaced, which no caller here relies on.
-            return self.registry.merge(*where, sent, route.subresource, **how)
+        if sort == "application/strategic-merge-patch+json" and not where[0].is_custom:
+            return self.registry.patch(*where, lambda old: patches.strategic(old, sent), route.subresource, **how)
         raise Refusal(415, "UnsupportedMediaType", f"the body of the request was in an unknown format - {sort}")
 
     def _delete(self, resource: Resource, route: Route, options: Any) -> Answer:

@@ -1,7 +1,7 @@
 """Kueue, as far as one Job or JobSet at a time notices it: a Workload for each, and ``spec.suspend`` in Kueue's hands.
 
-Source: kueue.sigs.k8s.io, concepts/workload and ``pkg/controller/jobframework/reconciler.go``. There is no quota: a queue that is
-there admits, unless a test holds it.
+Source: kueue.sigs.k8s.io, concepts/workload and ``pkg/controller/jobframework/reconciler.go``. A queue admits what its quota has
+room for, unless a test holds it.
 """
 
 import copy
@@ -11,11 +11,13 @@ from typing import Any
 from ..clock import Clock, moment, stamp
 from .conditions import found, holds, with_condition
 from .objects import Object
+from .quota import Quota
 from .registry import Registry
 from .resources import JOB_SETS, JOBS, LOCAL_QUEUES, WORKLOADS, Resource
 
 QUEUE = "kueue.x-k8s.io/queue-name"
 _MAX_EXECUTION = "kueue.x-k8s.io/max-exec-time-seconds"
+_PREEMPTED = "Preempted to accommodate a workload (UID: 7, JobUID: 8) due to prioritization in the ClusterQueue"
 _JOB_UID = "kueue.x-k8s.io/job-uid"
 
 
@@ -26,6 +28,7 @@ class Kueue:
         self.holding = False
         self._registry = registry
         self._clock = clock
+        self._quota = Quota(registry)
         self._evicting: dict[str, tuple[str, str]] = {}
         registry.hooks.append(self._suspended_at_first)
 
@@ -38,11 +41,7 @@ class Kueue:
         """Admit again."""
         self.holding = False
 
-    def preempt(
-        self,
-        job: str,
-        message: str = "Preempted to accommodate a workload (UID: 7, JobUID: 8) due to prioritization in the ClusterQueue",
-    ) -> None:
+    def preempt(self, job: str, message: str = _PREEMPTED) -> None:
         """Take the quota back from a Job or JobSet; call ``hold`` before it where it shall not have it again at once."""
         for stored in self._registry.store.all(WORKLOADS):
             workload = stored.object
@@ -73,7 +72,8 @@ class Kueue:
         over = next((t for t in ("Complete", "Completed", "Failed") if holds(job, t)), None)
         if workload is None:
             if over is None and not job["metadata"].get("deletionTimestamp"):
-                self._registry.create(WORKLOADS, namespace, _workload(resource, job, called), "kueue")
+                made = _workload(resource, job, called, self._quota.priority(job))
+                self._registry.create(WORKLOADS, namespace, made, "kueue")
             return
         if over is not None:
             if not holds(workload, "Finished"):
@@ -109,7 +109,9 @@ class Kueue:
         namespace, queue = workload["metadata"]["namespace"], workload["spec"]["queueName"]
         if self._registry.find(LOCAL_QUEUES, namespace, queue) is None:
             self._set(workload, ("QuotaReserved", "False", "Inadmissible", f"LocalQueue {queue} doesn't exist"))
-        elif self.holding:
+        elif self.holding or not self._quota.has_room(workload):
+            for victim in self._quota.victims(workload):
+                self._evicting[victim["metadata"]["uid"]] = ("Preempted", _PREEMPTED)
             short = "insufficient unused quota for nvidia.com/gpu in flavor gpu, 1 more needed"
             message = f"couldn't assign flavors to pod set main: {short}"
             self._set(workload, ("QuotaReserved", "False", "Pending", message))
@@ -168,7 +170,7 @@ class Kueue:
         self._registry.merge(WORKLOADS, *key, patch, "status", manager="kueue")
 
 
-def _workload(resource: Resource, job: Object, called: str) -> Object:
+def _workload(resource: Resource, job: Object, called: str, priority: int) -> Object:
     metadata = job["metadata"]
     if resource == JOBS:
         sets = [
@@ -189,7 +191,7 @@ def _workload(resource: Resource, job: Object, called: str) -> Object:
         "name": metadata["name"],
         "uid": metadata["uid"],
     }
-    spec: Object = {"queueName": metadata["labels"][QUEUE], "podSets": sets, "active": True, "priority": 0}
+    spec: Object = {"queueName": metadata["labels"][QUEUE], "podSets": sets, "active": True, "priority": priority}
     if limit := metadata["labels"].get(_MAX_EXECUTION):
         spec["maximumExecutionTimeSeconds"] = int(limit)
     owners = [{**owner, "controller": True, "blockOwnerDeletion": True}]

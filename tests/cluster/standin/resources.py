@@ -75,6 +75,13 @@ DEFINITIONS = Resource(
 JOB_SETS = Resource("jobset.x-k8s.io", "v1alpha2", "jobsets", "JobSet")
 WORKLOADS = Resource("kueue.x-k8s.io", "v1beta1", "workloads", "Workload", short_names=("wl",))
 LOCAL_QUEUES = Resource("kueue.x-k8s.io", "v1beta1", "localqueues", "LocalQueue")
+CLUSTER_QUEUES = Resource("kueue.x-k8s.io", "v1beta1", "clusterqueues", "ClusterQueue", namespaced=False)
+RESOURCE_FLAVORS = Resource(
+    "kueue.x-k8s.io", "v1beta1", "resourceflavors", "ResourceFlavor", namespaced=False, has_status=False
+)
+WORKLOAD_PRIORITY_CLASSES = Resource(
+    "kueue.x-k8s.io", "v1beta1", "workloadpriorityclasses", "WorkloadPriorityClass", namespaced=False, has_status=False
+)
 RAY_SERVICES = Resource("ray.io", "v1", "rayservices", "RayService")
 
 BUILT_IN = (
@@ -93,7 +100,15 @@ BUILT_IN = (
     PRIORITY_CLASSES,
     DEFINITIONS,
 )
-EXTENSIONS = (JOB_SETS, WORKLOADS, LOCAL_QUEUES, RAY_SERVICES)
+EXTENSIONS = (
+    JOB_SETS,
+    WORKLOADS,
+    LOCAL_QUEUES,
+    CLUSTER_QUEUES,
+    RESOURCE_FLAVORS,
+    WORKLOAD_PRIORITY_CLASSES,
+    RAY_SERVICES,
+)
 
 
 def custom(manifests: Sequence[Mapping[str, Any]]) -> list[Resource]:
