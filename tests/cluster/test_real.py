@@ -4,12 +4,15 @@ The second proves the first, where there is no cluster: the stand-in has no CRDs
 have made their own.
 """
 
+import base64
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
+from serin.clients.kubernetes import open_cluster
 from serin.clients.storage import S3Storage
 from serin.core.task import STAGES
 
@@ -18,22 +21,23 @@ from .backend import NEEDS
 from .controllers import Processes
 from .kubelet import Work
 from .real import Installation, Place
-from .real.admin import wait
+from .real.admin import Admin, wait
+from .real.credentials import server
 from .scenarios import SCENARIOS, Scenario
 from .standin import StandIn
 from .world import World
 
 KUBECONFIG = "SERIN_TEST_KUBECONFIG"
 """Not KUBECONFIG: what is made and deleted here shall be so in a cluster that somebody named for it."""
-HANDFUL = {
+HANDFUL = (
     "every_stage_runs_once_and_hands_its_hash_to_the_next",
     "a_drained_node_costs_no_retry",
     "bad_params_fail_at_once_with_the_trainers_own_words",
     "kueue_takes_the_quota_back_and_gives_it_again",
     "no_node_has_room",
     "a_finetune_deleted_mid_run_takes_everything_with_it",
-}
-_PAUSE_S = 0.1
+)
+_PAUSE_S = 0.25
 _LATE_S = 10.0
 
 
@@ -67,16 +71,20 @@ def imitation() -> Iterator[Installation]:
 
 def leftovers(standin: StandIn) -> list[str]:
     """What should be gone after the last test."""
-    kept = {"default", "serin"}
     plurals = ("namespaces", "pods", "nodes", "customresourcedefinitions", "jobs")
     found = [each.object["metadata"] for plural in plurals for each in standin.store.all(standin.resource(plural))]
-    return [metadata["name"] for metadata in found if metadata["name"] not in kept]
+    return [metadata["name"] for metadata in found if metadata["name"] != "default"]
 
 
 @pytest.fixture
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    """A namespace of whichever cluster a test names."""
-    with Place(request.getfixturevalue(request.param), tmp_path) as place:
+    """A namespace of whichever cluster a test names, if that has what the test needs."""
+    installation: Installation = request.getfixturevalue(request.param)
+    scenario: Scenario | None = request.node.callspec.params.get("scenario")
+    needs = {"jobs"} if scenario is None else scenario.needs
+    if missing := [NEEDS[need] for need in sorted(needs - installation.has)]:
+        pytest.skip(f"the cluster has not {' nor '.join(missing)}")
+    with Place(installation, tmp_path) as place:
         yield place
 
 
@@ -96,17 +104,15 @@ def world(place: Place, processes: Processes, s3_endpoint: str) -> World:  # noq
 
 
 # ---- the tests -----------------------------------------------------------------------------------------------------------
-def both(scenarios: list[Scenario]) -> list[object]:
-    """Each on the real cluster, and some on the imitation as well."""
-    real = [pytest.param("cluster", each, id=each.name, marks=pytest.mark.cluster) for each in scenarios]
-    few = [each for each in scenarios if each.name in HANDFUL]
-    return [*real, *(pytest.param("imitation", each, id=f"imitated-{each.name}") for each in few)]
+def both() -> list[object]:
+    """Each scenario on the real cluster, and some on the imitation as well."""
+    named = {each.name: each for each in SCENARIOS}
+    real = [pytest.param("cluster", each, id=name, marks=pytest.mark.cluster) for name, each in named.items()]
+    return [*real, *(pytest.param("imitation", named[name], id=f"imitated-{name}") for name in HANDFUL)]
 
 
-@pytest.mark.parametrize(("place", "scenario"), both(SCENARIOS), indirect=["place"])
-def test_scenario(place: Place, scenario: Scenario, world: World, processes: Processes) -> None:
-    if missing := [NEEDS[need] for need in sorted(scenario.needs) if not place.has(need)]:
-        pytest.skip(f"the cluster has not: {', '.join(missing)}")
+@pytest.mark.parametrize(("place", "scenario"), both(), indirect=["place"])
+def test_scenario(scenario: Scenario, world: World, processes: Processes) -> None:
     processes.start()
     scenario.tell(world)
     wait(lambda: world.made == scenario.made, _LATE_S)
@@ -116,11 +122,7 @@ def test_scenario(place: Place, scenario: Scenario, world: World, processes: Pro
 @pytest.mark.parametrize(
     "place", [pytest.param("cluster", marks=pytest.mark.cluster), "imitation"], indirect=True, ids=["real", "imitated"]
 )
-def test_of_two_controllers_one_is_killed_and_the_other_goes_on(
-    place: Place, world: World, processes: Processes
-) -> None:
-    if not place.has("jobs"):
-        pytest.skip(f"the cluster has not: {NEEDS['jobs']}")
+def test_of_two_controllers_one_is_killed_and_the_other_goes_on(world: World, processes: Processes) -> None:
     world.pods.script(Work(), stage="train")
     processes.start("first")
     world.submit()
@@ -132,3 +134,25 @@ def test_of_two_controllers_one_is_killed_and_the_other_goes_on(
     made = {("law", stage): 1 for stage in STAGES}
     wait(lambda: world.made == made, _LATE_S)
     assert world.made == made
+
+
+@pytest.mark.parametrize("is_checked", [True, False])
+def test_the_controller_trusts_the_server_as_the_kubeconfig_does(is_checked: bool, tmp_path: Path) -> None:
+    authority = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    trust = {"certificate-authority-data": base64.b64encode(authority.encode()).decode()}
+    cluster = {"server": "https://127.0.0.1:6443", **(trust if is_checked else {"insecure-skip-tls-verify": True})}
+    config = {
+        "current-context": "c",
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+    }
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(config))
+    opened = open_cluster(None, None, {"KUBECONFIG": str(path)})
+    found = server(Admin(opened))
+    assert found["server"] == "https://127.0.0.1:6443"
+    if is_checked:
+        assert Path(found["certificate-authority"]).read_text() == authority
+    else:
+        assert found["insecure-skip-tls-verify"] is True

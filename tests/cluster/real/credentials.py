@@ -23,7 +23,7 @@ def write_kubeconfig(admin: Admin, namespace: str, account: str, path: Path) -> 
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "tests",
-        "clusters": [{"name": "tests", "cluster": _server(admin)}],
+        "clusters": [{"name": "tests", "cluster": server(admin)}],
         "users": [{"name": account, "user": {"token": answer["status"]["token"]}}],
         "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": account, "namespace": namespace}}],
     }
@@ -32,14 +32,15 @@ def write_kubeconfig(admin: Admin, namespace: str, account: str, path: Path) -> 
     return path
 
 
-def _server(admin: Admin) -> Mapping[str, Any]:
+def server(admin: Admin) -> Mapping[str, Any]:
+    """How the administrator's kubeconfig reaches the API server, without its credentials."""
     configuration = admin.cluster.transport.configuration
-    server: dict[str, Any] = {"server": configuration.host}
+    found: dict[str, Any] = {"server": configuration.host}
     if not configuration.verify_ssl:
-        return server | {"insecure-skip-tls-verify": True}
+        return found | {"insecure-skip-tls-verify": True}
     named = {
         "certificate-authority": configuration.ssl_ca_cert,
         "tls-server-name": configuration.tls_server_name,
         "proxy-url": configuration.proxy,
     }
-    return server | {name: value for name, value in named.items() if value}
+    return found | {name: value for name, value in named.items() if value}

@@ -13,6 +13,8 @@ from ..clock import stamp
 from .admin import Admin, Object
 
 _MARK = "serin.dev/test-node"
+MARKS = {"app.kubernetes.io/part-of": "serin-tests"}
+"""Labels of what lies in no namespace, by which somebody finds what a run that was killed has left."""
 _NODES = "/api/v1/nodes"
 _HEARTBEAT_S = 10.0
 """As kubelets have it: after 40 s of silence a Node is taken for lost, and its pods are evicted."""
@@ -36,7 +38,7 @@ class FakeNode:
 
     def __enter__(self) -> Self:
         taint = {"key": _MARK, "value": self.name, "effect": "NoSchedule"}
-        metadata = {"name": self.name, "labels": {_MARK: self.name}}
+        metadata = {"name": self.name, "labels": {_MARK: self.name, **MARKS}}
         self._admin.create(
             _NODES, {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {"taints": [taint]}}
         )

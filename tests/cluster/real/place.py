@@ -19,7 +19,7 @@ from ..kubelet import Pods, Storages
 from .credentials import write_kubeconfig
 from .installation import Installation, documents
 from .making import Making
-from .node import RequestingNode
+from .node import MARKS, RequestingNode
 from .queues import RequestedQueues
 
 _PATHS = {
@@ -91,6 +91,7 @@ class Place:
     def _install(self) -> None:
         (namespace,) = documents("namespace.yaml")
         namespace["metadata"]["name"] = self.namespace
+        namespace["metadata"]["labels"] |= MARKS
         self._admin.create("/api/v1/namespaces", namespace)
         for each in documents("access.yaml"):
             for subject in each.get("subjects") or ():

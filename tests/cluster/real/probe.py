@@ -9,6 +9,7 @@ from serin.clients.kubernetes.kinds import JOB_SETS, JOBS, WORKLOADS, Kind
 
 from ..backend import Need
 from .admin import Admin, Object, wait
+from .node import MARKS
 
 _WITHIN_S = 20.0
 _QUEUE = "kueue.x-k8s.io/queue-name"
@@ -18,7 +19,9 @@ _POD: Object = {"spec": {"restartPolicy": "Never", "containers": [{"name": "run"
 def probe(admin: Admin, name: str) -> frozenset[Need]:
     """Which controllers answer, asked in a namespace of that name, which is removed again."""
     space = f"/api/v1/namespaces/{name}"
-    admin.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    admin.create(
+        "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": MARKS}}
+    )
     try:
         # One after the other they would take a minute on a cluster that has none of them.
         with ThreadPoolExecutor(3) as pool:

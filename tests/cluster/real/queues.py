@@ -6,6 +6,7 @@ from serin.clients.kubernetes.kinds import JOBS, LOCAL_QUEUES
 
 from ..kubelet import Pods, Work
 from .admin import Admin, Object
+from .node import MARKS
 
 _KUEUE = "/apis/kueue.x-k8s.io/v1beta1"
 _QUEUE = "kueue.x-k8s.io/queue-name"
@@ -26,17 +27,16 @@ class RequestedQueues:
     def make(self, name: str) -> None:
         """A LocalQueue, and the ClusterQueue, flavor and priority behind it."""
         own, self._queue = self._namespace, name
-        self._add("resourceflavors", {"kind": "ResourceFlavor", "metadata": {"name": own}, "spec": {}})
-        self._add(
-            "workloadpriorityclasses", {"kind": "WorkloadPriorityClass", "metadata": {"name": own}, "value": 1000}
-        )
+        metadata = {"name": own, "labels": MARKS}
+        self._add("resourceflavors", {"kind": "ResourceFlavor", "metadata": metadata, "spec": {}})
+        self._add("workloadpriorityclasses", {"kind": "WorkloadPriorityClass", "metadata": metadata, "value": 1000})
         quotas = [{"name": resource, "nominalQuota": amount} for resource, amount in _ROOM.items()]
         spec = {
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self._namespace}},
             "preemption": {"withinClusterQueue": "LowerPriority"},
             "resourceGroups": [{"coveredResources": list(_ROOM), "flavors": [{"name": own, "resources": quotas}]}],
         }
-        self._add("clusterqueues", {"kind": "ClusterQueue", "metadata": {"name": own}, "spec": spec})
+        self._add("clusterqueues", {"kind": "ClusterQueue", "metadata": metadata, "spec": spec})
         local: Object = {"apiVersion": LOCAL_QUEUES.api_version, "kind": LOCAL_QUEUES.kind}
         local |= {"metadata": {"name": name}, "spec": {"clusterQueue": own}}
         self._admin.create(LOCAL_QUEUES.path(self._namespace), local)
