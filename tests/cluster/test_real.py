@@ -39,6 +39,8 @@ HANDFUL = (
 )
 _PAUSE_S = 0.25
 _LATE_S = 10.0
+_LIMIT_S = 400.0
+"""A Job controller waits longer from one failed pod to the next, and each word of the kubelet is a request."""
 
 
 # ---- the clusters --------------------------------------------------------------------------------------------------------
@@ -100,7 +102,7 @@ def processes(place: Place, s3_endpoint: str, tmp_path: Path) -> Iterator[Proces
 def world(place: Place, processes: Processes, s3_endpoint: str) -> World:  # noqa: F811
     """One namespace."""
     where = {"url": f"s3://serin/{place.namespace}", "endpoint_url": s3_endpoint}
-    return World(place.user, place, S3Storage(where["url"], where["endpoint_url"]), where, processes)
+    return World(place.user, place, S3Storage(where["url"], where["endpoint_url"]), where, processes, limit_s=_LIMIT_S)
 
 
 # ---- the tests -----------------------------------------------------------------------------------------------------------

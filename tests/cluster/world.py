@@ -24,7 +24,7 @@ class Controller(Protocol):
 
 
 class World:
-    """One namespace. ``turns`` is the most that anything may take, where turns are what time is measured in."""
+    """One namespace. Nothing may take longer than ``limit_s``, nor than so many ``turns`` where they measure time."""
 
     def __init__(
         self,
@@ -34,6 +34,7 @@ class World:
         storage_params: Mapping[str, Any],
         controller: Controller,
         turns: int | None = None,
+        limit_s: float = LIMIT_S,
     ) -> None:
         self.user = user
         self.backend = backend
@@ -43,6 +44,7 @@ class World:
         self.controller = controller
         self._storage_params = dict(storage_params)
         self._turns = turns
+        self._limit_s = limit_s
 
     @property
     def made(self) -> Mapping[tuple[str, Stage], int]:
@@ -136,7 +138,7 @@ class World:
     # ---- time ------------------------------------------------------------------------------------------------------------
     def until(self, holds: Callable[[], object], what: str) -> None:
         """Let everything work until something holds. Raises AssertionError where it never does."""
-        end = time.monotonic() + LIMIT_S
+        end = time.monotonic() + self._limit_s
         turns = 0
         while not holds():
             turns += 1

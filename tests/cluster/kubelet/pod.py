@@ -32,6 +32,8 @@ class Pod:
         self._storage_of = storage_of
         self._parts = 0
         self._started: str | None = None
+        self._told: dict[str, tuple[str, str]] = {}
+        """Of its conditions: status and message as they were reported last."""
 
     # ---- what it knows ---------------------------------------------------------------------------------------------------
     @property
@@ -180,13 +182,11 @@ class Pod:
 
     def _conditions(self, **changes: tuple[str, str, str]) -> list[Object]:
         """Those that change; the others stay as they are."""
-        current = self.current() or self.made
-        found = {c["type"]: c for c in current.get("status", {}).get("conditions") or ()}
         now = stamp(self._clock.now())
         changed = []
         for sort, (status, reason, message) in changes.items():
-            old = found.get(sort) or {}
-            if old.get("status") != status or old.get("message", "") != message:
+            if self._told.get(sort) != (status, message):
+                self._told[sort] = (status, message)
                 said = {"reason": reason or None, "message": message or None}
                 changed.append({"type": sort, "status": status, **said, "lastTransitionTime": now})
         return changed

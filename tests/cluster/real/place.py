@@ -51,7 +51,7 @@ class Place:
         self._undo = ExitStack()
         node = RequestingNode(self._admin, self.namespace, installation.node.name)
         self.pods = Pods(node, _Now(), Storages().of)
-        self.queues = RequestedQueues(self._admin, self.namespace, self.pods, self._undo)
+        self.queues = RequestedQueues(self._admin, self.namespace, self.pods, self.placement, self._undo)
         self._making: Making | None = None
 
     @property

@@ -1,6 +1,8 @@
 """Kueue as its administrator sets it up: a queue with room for one run, and somebody more important who wants it."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
+from typing import Any
 
 from serin.clients.kubernetes.kinds import JOBS, LOCAL_QUEUES
 
@@ -17,10 +19,11 @@ _ROOM = {"cpu": "64", "memory": "1Ti", "ephemeral-storage": "1Ti", "nvidia.com/g
 class RequestedQueues:
     """``Queues`` of one namespace. What lies outside of it, ``undo`` removes."""
 
-    def __init__(self, admin: Admin, namespace: str, pods: Pods, undo: ExitStack) -> None:
+    def __init__(self, admin: Admin, namespace: str, pods: Pods, placement: Mapping[str, Any], undo: ExitStack) -> None:
         self._admin = admin
         self._namespace = namespace
         self._pods = pods
+        self._placement = placement
         self._undo = undo
         self._queue = ""
 
@@ -52,7 +55,10 @@ class RequestedQueues:
                 "apiVersion": JOBS.api_version,
                 "kind": JOBS.kind,
                 "metadata": {"name": "rival", "labels": labels},
-                "spec": {"suspend": True, "template": {"metadata": {"labels": {_RIVAL: "queue"}}, "spec": _pod()}},
+                "spec": {
+                    "suspend": True,
+                    "template": {"metadata": {"labels": {_RIVAL: "queue"}}, "spec": {**_pod(), **self._placement}},
+                },
             },
         )
 

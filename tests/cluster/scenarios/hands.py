@@ -43,7 +43,7 @@ def a_finetune_deleted_mid_run_takes_everything_with_it(world: World) -> None:
     world.submit(stages=["train"])
     world.until_running()
     world.user.delete(FINE_TUNES, "law")
-    world.until(lambda: not world.jobs() and not world.alive(), "nothing is left")
+    world.until(lambda: not world.jobs() and not world.user.list(PODS)[0], "nothing is left")
     world.rest()
     assert not world.jobs()
 

@@ -37,9 +37,8 @@ class Garbage:
                 owners = metadata.get("ownerReferences") or ()
                 ending = [o["uid"] for o in owners if o["uid"] in foreground]
                 blocked.update(ending)
-                if (owners and not any(o["uid"] in uids for o in owners)) or (
-                    ending and not metadata.get("deletionTimestamp")
-                ):
+                orphaned = bool(owners) and not any(o["uid"] in uids for o in owners)
+                if (orphaned or ending) and not metadata.get("deletionTimestamp"):
                     key = (metadata.get("namespace", ""), metadata["name"])
                     if store.get(resource, key) is not None:
                         self._registry.delete(resource, *key, uid=metadata["uid"], propagation="Background")
