@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from serin.clients.kubernetes.kinds import FINE_TUNES, JOB_SETS
+from serin.clients.kubernetes.kinds import FINE_TUNES, JOB_SETS, WORKLOADS
 from serin.core.task import Stage
 
 from .backend import Need
@@ -24,7 +24,8 @@ class Simulated:
 
     def has(self, need: Need) -> bool:
         """Everything, but what it was made without."""
-        return {"jobset": JOB_SETS.group, "kueue": "kueue.x-k8s.io"}.get(need, "batch") in self._standin.groups
+        optional = {"jobset": JOB_SETS.group, "kueue": WORKLOADS.group}
+        return need not in optional or optional[need] in self._standin.groups
 
     def pass_time(self, seconds: float) -> None:
         """Put its clock forward."""

@@ -6,6 +6,7 @@ have made their own.
 
 import base64
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +48,10 @@ _LIMIT_S = 400.0
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Installation]:
     """The cluster of ``SERIN_TEST_KUBECONFIG``."""
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        pytest.fail(
+            f"-m cluster runs in one process, and this is {worker}: the CRDs are one for all; add -n 0", pytrace=False
+        )
     named = os.environ.get(KUBECONFIG, "")
     if not Path(named).is_file():
         found = f"{named} is no file" if named else "it is not set"
@@ -136,6 +141,14 @@ def test_of_two_controllers_one_is_killed_and_the_other_goes_on(world: World, pr
     made = {("law", stage): 1 for stage in STAGES}
     wait(lambda: world.made == made, _LATE_S)
     assert world.made == made
+
+
+def test_the_readme_tells_how() -> None:
+    root = Path(__file__).parents[2]
+    (command,) = re.findall(
+        r"^(\w+)=\S+ \S+/python -m pytest -m cluster (\S+)$", (root / "k8s/README.md").read_text(), re.M
+    )
+    assert command == (KUBECONFIG, Path(__file__).relative_to(root).as_posix())
 
 
 @pytest.mark.parametrize("is_checked", [True, False])
