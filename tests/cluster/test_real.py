@@ -24,6 +24,7 @@ from .kubelet import Work
 from .real import Installation, Place
 from .real.admin import Admin, wait
 from .real.credentials import server
+from .real.installation import documents
 from .scenarios import SCENARIOS, Scenario
 from .standin import StandIn
 from .world import World
@@ -141,6 +142,18 @@ def test_of_two_controllers_one_is_killed_and_the_other_goes_on(world: World, pr
     made = {("law", stage): 1 for stage in STAGES}
     wait(lambda: world.made == made, _LATE_S)
     assert world.made == made
+
+
+def test_a_cluster_with_other_crds_is_left_as_it_is() -> None:
+    with StandIn(namespace="default", crds=[], nodes=False) as standin:
+        assert standin.kubeconfig is not None
+        installation = Installation(standin.kubeconfig)
+        other, _ = documents("crds/modelrollouts.yaml", "crds/finetunes.yaml")
+        other["spec"]["names"]["shortNames"] = ["other"]
+        standin.create(other)
+        with pytest.raises(AssertionError, match="not that of k8s/base/crds: run 'kubectl apply"), installation:
+            pass
+        assert leftovers(standin) == [other["metadata"]["name"]]
 
 
 def test_the_readme_tells_how() -> None:

@@ -139,7 +139,7 @@ class StandIn:
     def create(self, body: Object) -> Object:
         """Create an object as a cluster's administrator does."""
         resource = next(r for r in self.resources if (r.api_version, r.kind) == (body["apiVersion"], body["kind"]))
-        return self.registry.create(resource, self.namespace, body, "kubectl")
+        return self.registry.create(resource, self.namespace if resource.namespaced else "", body, "kubectl")
 
     def get(self, plural: str, name: str) -> Object | None:
         """An object, or None."""
