@@ -22,7 +22,8 @@ from serin.core.conversation import Conversation
 from serin.core.params import RolloutParams
 from serin.core.traffic import assign
 from serin.rollout.evidence import Evidence
-from serin.rollout.policy import RolloutState, begin_counting, least_units, new_rollout, step
+from serin.rollout.planning import least_units
+from serin.rollout.policy import RolloutState, begin_counting, new_rollout, step
 from serin.rollout.users import grade
 
 ROOT = Path(__file__).parents[1]

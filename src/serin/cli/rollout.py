@@ -36,7 +36,7 @@ def start(revision: str, wait: bool, params_path: Path, rollouts: Path, state: P
     params = load_params(params_path).rollout
 
     from serin.clients.serving_state import ServingState
-    from serin.rollout.policy import least_units
+    from serin.rollout.planning import least_units
     from serin.rollout.start import begin, spawn
 
     serving = ServingState(state)

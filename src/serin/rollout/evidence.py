@@ -10,24 +10,26 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal
 
 from serin.core.errors import InputError
-from serin.rollout.eprocess import Arm, MetricEvidence, Outcome, fold
-from serin.rollout.outcomes import Exposure, Observation, bad_in
+from serin.rollout.eprocess import MetricEvidence, Outcome, fold
+from serin.rollout.outcomes import Exposure, Observation, bad_in, exposure_of
 from serin.rollout.policy import BATCH_S, RolloutState
 
-_NEWEST_TTFTS = 2000
+_NEWEST_LATENCIES = 2000
 _BUSY_S = 10.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, offset INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS exposures (
     unit TEXT PRIMARY KEY, request TEXT NOT NULL, arm TEXT NOT NULL, weight REAL NOT NULL, assigned_t REAL NOT NULL,
-    error INTEGER NOT NULL, ttft_s REAL, closed INTEGER NOT NULL DEFAULT 0);
+    error INTEGER NOT NULL, ttft_s REAL, tpot_s REAL, tokens INTEGER NOT NULL, kind TEXT,
+    closed INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS feedback (
     request TEXT PRIMARY KEY, t REAL NOT NULL, assigned_t REAL NOT NULL, score REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS first_tokens (request TEXT PRIMARY KEY, t REAL NOT NULL, ttft_s REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS stable_latencies (request TEXT PRIMARY KEY, t REAL NOT NULL, ttft_s REAL, tpot_s REAL);
 CREATE TABLE IF NOT EXISTS observations (
     rollout TEXT NOT NULL, unit TEXT NOT NULL, metric TEXT NOT NULL, arm TEXT NOT NULL, weight REAL NOT NULL,
     y INTEGER NOT NULL, assigned_t REAL NOT NULL, batch INTEGER NOT NULL, PRIMARY KEY (rollout, unit, metric));
@@ -35,9 +37,11 @@ CREATE INDEX IF NOT EXISTS open_exposures ON exposures (assigned_t) WHERE closed
 CREATE TABLE IF NOT EXISTS batches (rollout TEXT PRIMARY KEY, closed INTEGER NOT NULL);
 """
 _FIRST_EXPOSURE = """
-INSERT INTO exposures (unit, request, arm, weight, assigned_t, error, ttft_s) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO exposures (unit, request, arm, weight, assigned_t, error, ttft_s, tpot_s, tokens, kind)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (unit) DO UPDATE SET request = excluded.request, arm = excluded.arm, weight = excluded.weight,
-    assigned_t = excluded.assigned_t, error = excluded.error, ttft_s = excluded.ttft_s
+    assigned_t = excluded.assigned_t, error = excluded.error, ttft_s = excluded.ttft_s, tpot_s = excluded.tpot_s,
+    tokens = excluded.tokens, kind = excluded.kind
 WHERE excluded.assigned_t < exposures.assigned_t AND exposures.closed = 0
 """
 _LAST_FEEDBACK = """
@@ -76,8 +80,11 @@ class Evidence:
 
     def stable_ttfts_s(self) -> list[float]:
         """Stable's newest times to first token."""
-        query = "SELECT ttft_s FROM first_tokens ORDER BY t DESC LIMIT ?"
-        return [float(row[0]) for row in self._rows.execute(query, (_NEWEST_TTFTS,))]
+        return self._stable_latencies("ttft_s")
+
+    def stable_tpots_s(self) -> list[float]:
+        """Stable's newest times per output token."""
+        return self._stable_latencies("tpot_s")
 
     def close(self, state: RolloutState, now: float) -> None:
         """Close every batch whose units were all assigned ``horizon_s`` ago: their outcomes become observations."""
@@ -115,24 +122,12 @@ class Evidence:
                 ) from error
 
     def _outcome(self, record: Mapping[str, Any]) -> None:
-        ttft_s = None if record["ttft_s"] is None else float(record["ttft_s"])
-        if record["revision"] == self.stable and ttft_s is not None and not record["failover"]:
-            row = (record["request"], float(record["t"]), ttft_s)
-            self._rows.execute("INSERT OR IGNORE INTO first_tokens VALUES (?, ?, ?)", row)
-        if record["rollout"] != self.rollout:
-            return
-        if record["arm"] not in ("stable", "canary"):
-            raise ValueError(f"arm {record['arm']!r}")
-        exposure = (
-            str(record["unit"]),
-            str(record["request"]),
-            record["arm"],
-            float(record["weight"]),
-            float(record["assigned_t"]),
-            int(record["error"]),
-            ttft_s,
-        )
-        self._rows.execute(_FIRST_EXPOSURE, exposure)
+        seen = exposure_of(record)
+        if record["revision"] == self.stable and not record["failover"]:
+            row = (seen.request, float(record["t"]), seen.ttft_s, seen.tpot_s)
+            self._rows.execute("INSERT OR IGNORE INTO stable_latencies VALUES (?, ?, ?, ?)", row)
+        if record["rollout"] == self.rollout:
+            self._rows.execute(_FIRST_EXPOSURE, astuple(seen))
 
     def _feedback(self, record: Mapping[str, Any], horizon_s: float) -> None:
         t, assigned_t = float(record["t"]), float(record["assigned_t"])
@@ -140,20 +135,19 @@ class Evidence:
             self._rows.execute(_LAST_FEEDBACK, (str(record["request"]), t, assigned_t, float(record["score"])))
 
     def _open_exposures(self, counted_from: float, until: float) -> list[Exposure]:
-        query = """SELECT unit, request, arm, weight, assigned_t, error, ttft_s FROM exposures
+        query = """SELECT unit, request, arm, weight, assigned_t, error, ttft_s, tpot_s, tokens, kind FROM exposures
                    WHERE closed = 0 AND assigned_t >= ? AND assigned_t < ? ORDER BY assigned_t, unit"""
-        return [
-            Exposure(unit, request, cast(Arm, arm), weight, assigned_t, bool(error), ttft_s)
-            for unit, request, arm, weight, assigned_t, error, ttft_s in self._rows.execute(
-                query, (counted_from, until)
-            )
-        ]
+        return [Exposure(*row) for row in self._rows.execute(query, (counted_from, until))]
+
+    def _stable_latencies(self, column: Literal["ttft_s", "tpot_s"]) -> list[float]:
+        query = f"SELECT {column} FROM stable_latencies WHERE {column} IS NOT NULL ORDER BY t DESC LIMIT ?"
+        return [float(row[0]) for row in self._rows.execute(query, (_NEWEST_LATENCIES,))]
 
     def _observe(self, state: RolloutState, exposure: Exposure, batch: int) -> None:
         row = self._rows.execute("SELECT score FROM feedback WHERE request = ?", (exposure.request,)).fetchone()
         score = None if row is None else float(row[0])
         for metric in state.metrics:
-            y = bad_in(metric, exposure, score, state.params, state.ttft_threshold_s)
+            y = bad_in(metric, exposure, score, state.params, state.ttft_threshold_s, state.tpot_threshold_s)
             values = (self.rollout, exposure.unit, metric, exposure.arm, exposure.weight, y, exposure.assigned_t, batch)
             self._rows.execute("INSERT OR IGNORE INTO observations VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
         self._rows.execute("UPDATE exposures SET closed = 1 WHERE unit = ?", (exposure.unit,))

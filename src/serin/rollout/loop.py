@@ -55,7 +55,7 @@ def tick(
         reason = "the weights no longer belong to this rollout: somebody else changed them"
         state, decision = decide_by_hand(state, "aborted", reason, now)
     else:
-        state = begin_counting(state, evidence.stable_ttfts_s() if "ttft" in state.metrics else [], now)
+        state = begin_counting(state, evidence.stable_ttfts_s(), now, evidence.stable_tpots_s())
         evidence.close(state, now)
         state, decision = step(state, evidence.observations(state.batches), now)
     if state != before:

@@ -3,6 +3,12 @@
 warm-up ─▶ steps[0] ─▶ steps[1] ─▶ … ─▶ last step below 1 ─▶ promoted   every metric's promotion is proven
    └───────────┴───────────┴───────────────────┴───────────▶ aborted    a metric is proven worse, the split is broken,
                                                                         a person says so, or time is up
+A pause holds the weight anywhere on the upper line: evidence goes on and an abort acts, but no step, no promotion and no
+clock of the rollout does.
+
+Who keeps the state calls ``begin_counting`` and ``step`` over and over, stores the state that came back, and only then
+makes the weights what it says. Both are pure: the same state, rows and time give the same answer, and rows that were
+counted change nothing, so a caller may be killed, doubled or replaced between any two calls.
 """
 
 import math
@@ -14,12 +20,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from serin.core.params import RolloutParams
+from serin.rollout.capacity import Capacity, replicas_needed
 from serin.rollout.eprocess import (
     SPLIT_ALPHA,
     MetricEvidence,
     Outcome,
     SplitEvidence,
-    e_value,
     fold,
     fold_split,
     threshold,
@@ -28,10 +34,11 @@ from serin.rollout.outcomes import Observation
 
 BATCH_S = 1.0
 """Length of a batch, by assignment time; guesses are frozen within one."""
-MIN_TTFTS = 50
-"""Stable answers that a threshold of time to first token needs."""
+MIN_LATENCIES = 50
+"""Stable answers that a threshold of latency needs."""
 
 Decided = Literal["running", "promoted", "aborted"]
+DecidedBy = Literal["evidence", "split", "time", "person"]
 
 
 class RolloutState(BaseModel):
@@ -54,22 +61,54 @@ class RolloutState(BaseModel):
     """Units assigned earlier are warm-up, for both arms; None until the warm-up is over."""
     ttft_threshold_s: float | None = None
     """Frozen from stable's answers before ``counted_from``."""
+    tpot_threshold_s: float | None = None
+    """Likewise, of the time per output token."""
     batches: int = 0
     """Batches folded in; an observation of an earlier batch has been counted already."""
     metrics: dict[str, MetricEvidence]
     split: SplitEvidence = SplitEvidence()
+    paused_t: float | None = None
+    """When the present pause began; None where there is none."""
+    paused_s: float = 0.0
+    """Length of the pauses that are over."""
+    paused_by: str = ""
+    paused_because: str = ""
+    full_replicas: int = 0
+    """Most ready replicas that stable has been seen with; 0 where nobody told."""
     decision: Decided = "running"
     reason: str = ""
-    manual: bool = False
-    """Whether a person decided, and not the evidence."""
+    decided_by: DecidedBy | None = None
+    person: str = ""
+    """Who decided by hand."""
     ended_t: float | None = None
 
     @property
     def weight(self) -> float:
         """The canary's share of units now."""
         if self.decision == "running":
-            return self.params.steps[self.step]
+            return self.params.weights[self.step]
         return 1.0 if self.decision == "promoted" else 0.0
+
+    @property
+    def manual(self) -> bool:
+        """Whether a person decided, and not the evidence."""
+        return self.decided_by == "person"
+
+    @property
+    def paused(self) -> bool:
+        """Whether a person holds the rollout where it is."""
+        return self.paused_t is not None
+
+    @property
+    def pause_in_words(self) -> str:
+        """Who holds it, and why."""
+        by = f" by {self.paused_by}" if self.paused_by else ""
+        return f"paused{by}: {self.paused_because}"
+
+    def running_s(self, now: float) -> float:
+        """Time since the start, without pauses."""
+        present = 0.0 if self.paused_t is None else max(0.0, now - self.paused_t)
+        return now - self.started_t - self.paused_s - present
 
     @property
     def units(self) -> dict[str, int]:
@@ -120,76 +159,67 @@ def new_rollout(rollout: str, stable: str, canary: str, salt: str, params: Rollo
     )
 
 
-def begin_counting(state: RolloutState, stable_ttfts_s: Sequence[float], now: float) -> RolloutState:
-    """End the warm-up once its time is over and, where latency counts, stable's threshold can be frozen."""
+def begin_counting(
+    state: RolloutState, stable_ttfts_s: Sequence[float], now: float, stable_tpots_s: Sequence[float] = ()
+) -> RolloutState:
+    """End the warm-up once its time is over and, where latency counts, stable's thresholds can be frozen."""
     if state.counted_from is not None or now < state.started_t + state.params.warmup_s:
         return state
-    if "ttft" not in state.metrics:
-        return state.model_copy(update={"counted_from": now})
-    if len(stable_ttfts_s) < MIN_TTFTS:
-        return state
-    ranked = sorted(stable_ttfts_s)
-    frozen = ranked[math.ceil(state.params.ttft_quantile * len(ranked)) - 1]
-    return state.model_copy(update={"counted_from": now, "ttft_threshold_s": frozen})
+    frozen: dict[str, float] = {"counted_from": now}
+    if "ttft" in state.metrics:
+        if len(stable_ttfts_s) < MIN_LATENCIES:
+            return state
+        frozen["ttft_threshold_s"] = _quantile(stable_ttfts_s, state.params.ttft_quantile)
+    if "tpot" in state.metrics:
+        if len(stable_tpots_s) < MIN_LATENCIES:
+            return state
+        frozen["tpot_threshold_s"] = _quantile(stable_tpots_s, state.params.tpot_quantile)
+    return state.model_copy(update=frozen)
 
 
-def step(state: RolloutState, observations: Sequence[Observation], now: float) -> tuple[RolloutState, Decision]:
+def step(
+    state: RolloutState, observations: Sequence[Observation], now: float, capacity: Capacity | None = None
+) -> tuple[RolloutState, Decision]:
     """Take in closed observations, batch by batch, and decide. A decided rollout stays as it is.
 
     Observations of batches that were folded before change nothing, so that a repeated call counts nothing twice.
+    ``capacity`` is what is ready now; None where nobody knows, and then no step waits for it.
     """
     if state.decision != "running":
         return state, Decision("hold", state.weight, state.reason)
     state = _folded(state, observations)
+    if capacity is not None and capacity.stable > state.full_replicas:
+        state = state.model_copy(update={"full_replicas": capacity.stable})
     worse = state.proven_worse()
     if worse:
-        return _ended(state, "aborted", f"worse than delta allows in {', '.join(worse)}", now)
+        return _ended(state, "aborted", "evidence", f"worse than delta allows in {', '.join(worse)}", now)
     if state.split.peak >= math.log(threshold(SPLIT_ALPHA)):
-        return _ended(state, "aborted", "the split is broken: units do not fall on the arms as the weights say", now)
+        reason = "the split is broken: units do not fall on the arms as the weights say"
+        return _ended(state, "aborted", "split", reason, now)
+    if state.paused:
+        return state, Decision("hold", state.weight, state.pause_in_words)
     unproven = state.unproven()
-    waits = _waits_for(state, now)
-    last = len(state.params.steps) < 2 or state.params.steps[state.step + 1] == 1.0
-    if not waits and not (last and unproven):
-        if last:
-            return _ended(state, "promoted", f"not worse by delta in {', '.join(state.metrics)}", now)
+    waits = _waits_for(state, now, capacity)
+    following = state.params.weights[state.step + 1]
+    if not waits and following < 1:
         state = state.model_copy(update={"step": state.step + 1, "step_started_t": now, "step_units": 0})
         return state, Decision("advance", state.weight, f"step {state.step + 1} of {len(state.params.steps)}")
-    if now - state.started_t >= state.params.max_time_s:
-        missing = f"not proven in {', '.join(unproven)}" if unproven else waits
-        return _ended(state, "aborted", f"undecided after {state.params.max_time_s:g} s ({missing})", now)
+    if not waits and not unproven:
+        return _ended(state, "promoted", "evidence", f"not worse by delta in {', '.join(state.metrics)}", now)
+    if state.running_s(now) >= state.params.max_time_s:
+        return _out_of_time(state, f"not proven in {', '.join(unproven)}" if unproven else waits, now, capacity)
     return state, Decision("hold", state.weight, waits or f"waits for proof in {', '.join(unproven)}")
 
 
 def decide_by_hand(
-    state: RolloutState, decided: Literal["promoted", "aborted"], reason: str, now: float
+    state: RolloutState, decided: Literal["promoted", "aborted"], reason: str, now: float, person: str = ""
 ) -> tuple[RolloutState, Decision]:
     """A person's decision, recorded as such. A decided rollout stays as it is."""
     if state.decision != "running":
         return state, Decision("hold", state.weight, state.reason)
-    ended, decision = _ended(state, decided, f"by hand: {reason}", now)
-    return ended.model_copy(update={"manual": True}), decision
-
-
-def least_units(params: RolloutParams, most: int = 100_000) -> dict[str, int | None]:
-    """For each metric, the canary units after which it can promote if every outcome of both arms is good.
-
-    Found by running the e-process at the schedule's weights, ``min_units`` at each step but the last below 1; None
-    where ``most`` units are not enough. More are needed where canary outcomes are bad.
-    """
-    limit = math.log(threshold(params.alpha_promote))
-    weights = [w for w in params.steps if w < 1] or [1.0]
-    found: dict[str, int | None] = {}
-    for name, metric in params.metrics.items():
-        evidence = MetricEvidence()
-        stable_due = 0.0
-        while evidence.peak_promote < limit and evidence.canary_units < most and weights[0] < 1:
-            weight = weights[min(evidence.canary_units // params.min_units, len(weights) - 1)]
-            stable_due += (1 - weight) / weight
-            batch = [Outcome("canary", weight, 0), *[Outcome("stable", weight, 0)] * int(stable_due)]
-            stable_due -= int(stable_due)
-            evidence = fold(evidence, batch, metric.delta)
-        found[name] = evidence.canary_units if evidence.peak_promote >= limit else None
-    return found
+    by = f"by hand ({person})" if person else "by hand"
+    ended, decision = _ended(state, decided, "person", f"{by}: {reason}", now)
+    return ended.model_copy(update={"person": person}), decision
 
 
 def history_line(state: RolloutState, decision: Decision, now: float) -> dict[str, Any]:
@@ -211,10 +241,13 @@ def history_line(state: RolloutState, decision: Decision, now: float) -> dict[st
             }
             for name, evidence in state.metrics.items()
         },
-        "e_split": e_value(state.split.log_e),
+        "e_split": state.split.e,
+        "paused": state.paused,
         "action": decision.action,
         "reason": decision.reason,
         "decision": state.decision,
+        "decided_by": state.decided_by,
+        "person": state.person or state.paused_by,
     }
 
 
@@ -245,21 +278,55 @@ def _folded(state: RolloutState, observations: Sequence[Observation]) -> Rollout
     return state
 
 
-def _waits_for(state: RolloutState, now: float) -> str:
+def _waits_for(state: RolloutState, now: float, capacity: Capacity | None) -> str:
     """Why the present step is not over, or an empty string."""
+    params = state.params
     if state.counted_from is None:
-        return "warming up" if "ttft" not in state.metrics else "warming up, and measuring stable's first tokens"
-    if now - state.step_started_t < state.params.hold_s:
-        return f"holds for {state.params.hold_s:g} s"
-    if state.step_units < state.params.min_units:
-        return f"{state.step_units} of {state.params.min_units} canary units at this step"
-    return ""
+        measured = " and ".join(_MEASURED[name] for name in state.metrics if name in _MEASURED)
+        return f"warming up, and measuring stable's {measured}" if measured else "warming up"
+    if now - state.step_started_t < params.hold_at_s(state.step):
+        return f"holds for {params.hold_at_s(state.step):g} s"
+    if state.step_units < params.min_units:
+        return f"{state.step_units} of {params.min_units} canary units at this step"
+    following = params.weights[state.step + 1]
+    if following == 1 and state.running_s(now) < params.min_time_s:
+        return f"promotes no earlier than after {params.min_time_s:g} s"
+    return _lacks_capacity(state, following, capacity)
+
+
+_MEASURED = {"ttft": "first tokens", "tpot": "time per token"}
+
+
+def _lacks_capacity(state: RolloutState, weight: float, capacity: Capacity | None) -> str:
+    if capacity is None:
+        return ""
+    needed = replicas_needed(weight, capacity.stable, state.full_replicas)
+    if capacity.canary >= needed:
+        return ""
+    return f"{capacity.canary} of {needed} canary replicas that a weight of {weight:g} needs are ready"
+
+
+def _out_of_time(
+    state: RolloutState, missing: str, now: float, capacity: Capacity | None
+) -> tuple[RolloutState, Decision]:
+    """Undecided: back to stable, or on to a canary that had its least exposure and has the replicas, if params say so."""
+    undecided = f"undecided after {state.params.max_time_s:g} s ({missing})"
+    exposed = state.units["canary"] >= state.params.min_units and not _lacks_capacity(state, 1.0, capacity)
+    if state.params.undecided == "promote" and exposed:
+        return _ended(state, "promoted", "time", f"{undecided}, and not proven worse: params say promote", now)
+    return _ended(state, "aborted", "time", undecided, now)
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
 def _ended(
-    state: RolloutState, decided: Literal["promoted", "aborted"], reason: str, now: float
+    state: RolloutState, decided: Literal["promoted", "aborted"], by: DecidedBy, reason: str, now: float
 ) -> tuple[RolloutState, Decision]:
-    ended = state.model_copy(update={"decision": decided, "reason": reason, "ended_t": now})
+    ended = state.model_copy(
+        update={"decision": decided, "decided_by": by, "reason": reason, "ended_t": now, "paused_t": None}
+    )
     if decided == "promoted":
         ended = ended.model_copy(update={"step": len(state.params.steps) - 1})
     return ended, Decision("promote" if decided == "promoted" else "abort", ended.weight, reason)

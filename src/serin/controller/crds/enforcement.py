@@ -10,7 +10,15 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from serin.core.params import EvaluateParams, JudgeParams, LoraParams, RolloutParams, RuleParams, TrainParams
+from serin.core.params import (
+    EvaluateParams,
+    JudgeParams,
+    LoraParams,
+    RolloutParams,
+    RuleParams,
+    StepParams,
+    TrainParams,
+)
 from serin.core.params.cluster import Toleration
 from serin.core.resources.finetune import GIVEN, FineTuneParams, FineTuneSpec, Run, maker, takers
 from serin.core.resources.rollout import ModelRolloutSpec, RolloutRun
@@ -106,10 +114,12 @@ VALIDATORS: tuple[Rule, ...] = (
         RolloutParams,
         "_steps_rise_to_one",
         "cel",
-        "steps must rise, from above 0 to exactly 1",
-        "self.isSorted() && self.all(a, self.exists_one(b, a == b)) && self[0] > 0.0 && self[self.size() - 1] == 1.0",
+        "the weights of steps must rise, to exactly 1",
+        "self.map(s, s.weight).isSorted() && self.all(a, self.exists_one(b, a.weight == b.weight)) "
+        "&& self[self.size() - 1].weight == 1.0",
         "steps",
     ),
+    Rule(StepParams, "_reads_a_number_as_its_weight", "nobody", "it only reads a number as what the schema has it in"),
     Rule(
         Toleration,
         "_compares_what_there_is",

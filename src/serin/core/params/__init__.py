@@ -30,7 +30,7 @@ from serin.core.params.preparation import (
     SourceParams,
     SplitParams,
 )
-from serin.core.params.production import MetricParams, RolloutParams, ServeParams
+from serin.core.params.production import Metric, MetricParams, RolloutParams, ServeParams, StepParams
 from serin.core.params.section import Section
 from serin.core.params.training import CheckpointParams, LoraParams, RunParams, TrainParams, ValidationParams
 
@@ -47,6 +47,7 @@ __all__ = [
     "LimitParams",
     "LoraParams",
     "MergeParams",
+    "Metric",
     "MetricParams",
     "NearDuplicateParams",
     "Params",
@@ -67,6 +68,7 @@ __all__ = [
     "ServeParams",
     "SourceParams",
     "SplitParams",
+    "StepParams",
     "StorageParams",
     "Toleration",
     "TrainParams",

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from serin.core.params import RolloutParams
+from serin.core.params import Metric, RolloutParams
 from serin.core.params.cluster import CamelSection
 from serin.core.resources.bounds import faults_of_size
 from serin.core.resources.condition import Condition
@@ -67,7 +67,7 @@ class Users(CamelSection):
 class MetricStatus(CamelSection):
     """The evidence of one metric: it decides once an e-value has reached its threshold."""
 
-    name: Literal["error", "ttft", "feedback"]
+    name: Metric
     stable_bad: int = 0
     """Bad outcomes among the stable units."""
     canary_bad: int = 0
@@ -94,13 +94,15 @@ class ModelRolloutStatus(CamelSection):
     step_units: int | None = None
     """Canary units with closed outcomes at this step."""
     users: Users | None = None
-    metrics: list[MetricStatus] = Field(default=[], max_length=3)
-    unproven: list[str] = Field(default=[], max_length=3)
+    metrics: list[MetricStatus] = Field(default=[], max_length=4)
+    unproven: list[str] = Field(default=[], max_length=4)
     """Metrics that do not yet allow promotion."""
     e_split: float | None = None
     """Evidence that units do not fall on the arms as the weights say."""
     ttft_threshold_s: float | None = None
     """What counts as a slow first token, frozen from stable's answers."""
+    tpot_threshold_s: float | None = None
+    """What counts as a slow token after it, likewise."""
     started: str | None = None
     """RFC 3339, UTC; so are the others."""
     counted_from: str | None = None
