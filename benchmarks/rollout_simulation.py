@@ -333,7 +333,8 @@ def main() -> None:
     lines = [
         describe(),
         f"{given.rollouts:,} rollouts a line, {RATE:g} users a second, canary 10 % unless it says otherwise, alpha 1 % for",
-        "an abort; units are the canary's. A false abort is looked for after every batch of two hours (14,400 canary units at 10 %).",
+        "an abort; units are the canary's. A false abort is looked for after every batch of two hours (14,400 canary units",
+        "at 10 %).",
         *table("aborted, although no worse than delta", false, counted[: ends[0]]),
         f"{'sticky heavy-tailed users, by first exposure':<50}{by_user:>12.4f}{'':>20}{'<= 1 %':>10}",
         f"{'the same, counting each request (not what Serin does)':<53}{by_request:>9.4f}",
