@@ -1,4 +1,4 @@
-"""``serin rollout``: start, status, promote, abort."""
+"""``serin rollout``: plan, start, status, promote, abort."""
 
 import time
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from serin.cli.options import load_params, params_option
+from serin.cli.rollout_plan import command as plan
 
 if TYPE_CHECKING:
     from serin.rollout.policy import RolloutState
@@ -23,6 +24,9 @@ state_option = click.option("--state", type=click.Path(path_type=Path), default=
 @click.group("rollout")
 def command() -> None:
     """Move traffic to a canary on evidence, or back."""
+
+
+command.add_command(plan)
 
 
 @command.command()

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from serin.core.errors import UsageError
 from serin.core.params import Metric, RolloutParams
-from serin.rollout.eprocess import MetricEvidence, Outcome, fold, threshold
+from serin.rollout.eprocess import MetricEvidence, Outcome, fold, threshold, with_margin
 from serin.rollout.fleet import ABORTED, PROMOTED
 from serin.rollout.simulation import Endings, Rates, simulate
 
@@ -34,6 +35,20 @@ class Forecast:
     seconds: tuple[float, float]
 
 
+def usual_rates(params: RolloutParams) -> dict[Metric, tuple[float, float]]:
+    """What to plan with where nobody knows better: stable's bad share, and three times it or twice what delta allows."""
+    stable: dict[Metric, float] = {
+        "error": 0.01,
+        "ttft": 1 - params.ttft_quantile,
+        "tpot": 1 - params.tpot_quantile,
+        "feedback": 0.05,
+    }
+    return {
+        name: (stable[name], min(0.99, max(3 * stable[name], 2 * with_margin(stable[name], metric.delta))))
+        for name, metric in params.metrics.items()
+    }
+
+
 def forecasts(
     params: RolloutParams, users_a_day: float, rates: Rates, rollouts: int = 400, seed: int = 1
 ) -> list[Forecast]:
@@ -41,7 +56,19 @@ def forecasts(
 
     ``rates`` has for each metric of ``params`` the bad share of stable and that of the worse canary. The last forecast
     is of a canary that equals stable in all metrics, which the rollout would promote.
+
+    Raises:
+        UsageError: no users, or a canary that is not worse than delta allows, so that there is nothing to catch.
     """
+    if not users_a_day > 0:
+        raise UsageError(f"{users_a_day:g} users a day: expected more than 0")
+    for name, (stable, worse) in rates.items():
+        allowed = with_margin(stable, params.metrics[name].delta)
+        if not (0 <= stable < 1 and allowed < worse <= 1):
+            raise UsageError(
+                f"{name}={stable:g}:{worse:g}: expected two shares of bad outcomes, the second above {allowed:g}, which delta "
+                f"= {params.metrics[name].delta:g} allows; give a worse canary, or lower rollout.metrics.{name}.delta"
+            )
     asked = []
     for name, (stable, worse) in rates.items():
         alone = _alone(params, name)
@@ -138,6 +165,13 @@ def _forecast(
 
 def _within(ended: Endings, decision: int, seconds: float) -> float:
     return float(np.mean((ended.decision == decision) & (ended.by_time == 0) & (ended.seconds <= seconds)))
+
+
+def in_words(forecast: Forecast) -> str:
+    """The case in a few words."""
+    if forecast.metric is None:
+        return "promote a canary that equals stable in all metrics"
+    return _what(forecast)
 
 
 def _what(forecast: Forecast) -> str:
