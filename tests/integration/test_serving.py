@@ -91,7 +91,8 @@ def production(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     folder = tmp_path_factory.mktemp("production")
     port = free_port()
     serve = f"{{port: {port}, max_model_len: 128, kv_cache_gib: 0.1}}"
-    rollout = "{hold_s: 0.5, warmup_s: 0, horizon_s: 0.5, min_units: 1}"
+    allowed = "alpha_abort: 0.05, metrics: {error: {delta: 0.05}, feedback: {delta: 0.1}}, max_time_s: 600"
+    rollout = f"{{hold_s: 0.5, warmup_s: 0, horizon_s: 0.5, min_units: 1, {allowed}}}"
     (folder / "params.yaml").write_text(f"serve: {serve}\nrollout: {rollout}\nevaluate: {{max_new_tokens: 8}}\n")
     base = base_stage.run(BaseParams(model=str(tiny_base)), folder / "base", lambda *_: None)
     made = Production(folder, port, publish(folder, base, "first"), publish(folder, base, "second"))

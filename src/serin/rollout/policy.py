@@ -36,6 +36,7 @@ BATCH_S = 1.0
 """Length of a batch, by assignment time; guesses are frozen within one."""
 MIN_LATENCIES = 50
 """Stable answers that a threshold of latency needs."""
+_MEASURED = {"ttft": "first tokens", "tpot": "time per token"}
 
 Decided = Literal["running", "promoted", "aborted"]
 DecidedBy = Literal["evidence", "split", "time", "person"]
@@ -253,8 +254,11 @@ def history_line(state: RolloutState, decision: Decision, now: float) -> dict[st
 
 def _folded(state: RolloutState, observations: Sequence[Observation]) -> RolloutState:
     """Fold whole batches in order; stops after the first one that proves the canary worse."""
-    fresh = sorted((o for o in observations if o.batch >= state.batches), key=lambda o: (o.batch, o.assigned_t, o.unit))
-    for batch, rows_of_batch in groupby(fresh, key=lambda o: o.batch):
+    once: dict[tuple[str, str], Observation] = {}  # by the key of the rows, should a caller give one twice
+    for row in sorted(observations, key=lambda o: (o.batch, o.assigned_t, o.unit)):
+        if row.batch >= state.batches:
+            once.setdefault((row.unit, row.metric), row)
+    for batch, rows_of_batch in groupby(once.values(), key=lambda o: o.batch):
         rows = list(rows_of_batch)
         of_metric = {
             name: [Outcome(o.arm, o.weight, o.y) for o in rows if o.metric == name] for name in state.params.metrics
@@ -294,9 +298,6 @@ def _waits_for(state: RolloutState, now: float, capacity: Capacity | None) -> st
     return _lacks_capacity(state, following, capacity)
 
 
-_MEASURED = {"ttft": "first tokens", "tpot": "time per token"}
-
-
 def _lacks_capacity(state: RolloutState, weight: float, capacity: Capacity | None) -> str:
     if capacity is None:
         return ""
@@ -324,9 +325,8 @@ def _quantile(values: Sequence[float], share: float) -> float:
 def _ended(
     state: RolloutState, decided: Literal["promoted", "aborted"], by: DecidedBy, reason: str, now: float
 ) -> tuple[RolloutState, Decision]:
-    ended = state.model_copy(
-        update={"decision": decided, "decided_by": by, "reason": reason, "ended_t": now, "paused_t": None}
-    )
+    over = {"decision": decided, "decided_by": by, "reason": reason, "ended_t": now}
+    ended = state.model_copy(update={**over, "paused_t": None, "paused_by": "", "paused_because": ""})
     if decided == "promoted":
         ended = ended.model_copy(update={"step": len(state.params.steps) - 1})
     return ended, Decision("promote" if decided == "promoted" else "abort", ended.weight, reason)

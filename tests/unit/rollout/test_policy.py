@@ -61,6 +61,7 @@ def test_observations_that_come_twice_count_once() -> None:
     rows = [Observation("u", metric, "canary", 0.05, 1, 0.0, 0) for metric in ("error", "feedback")]
     once, _ = step(state, rows, 0.5)
     twice, _ = step(once, rows, 0.5)
+    assert step(state, [*rows, *rows], 0.5)[0] == once
     assert once.units == {"stable": 0, "canary": 1}
     assert twice == once
 
