@@ -3,7 +3,8 @@
 python benchmarks/rollout_simulation.py [--rollouts 10000] [--processes 2]
 
 Every figure but the peers' comes from ``serin.rollout.simulation``: the shipped e-processes and policy as arrays, which
-tests/unit/rollout/test_fleet.py holds to the functions that production calls. It depends on the seed and not on the machine.
+tests/unit/rollout/test_fleet.py holds to the functions that production calls. It depends on the seed and not on the machine, on
+which ten thousand rollouts a line take a quarter of an hour (two cores, shared with other work).
 """
 
 import argparse
