@@ -23,7 +23,9 @@ PER_CRD = 100_000_000
 """StaticEstimatedCRDCostLimit."""
 REQUEST_BYTES = 3 * 1024 * 1024
 Schema = Mapping[str, Any]
-_MACROS = {"all", "exists", "exists_one"}
+_MACROS = {"all", "exists", "exists_one", "map"}
+_ONE_MORE_IN_A_LIST = 11
+"""A list of the one, and a call that puts it behind the others."""
 _NAME: Schema = {"type": "string", "maxLength": REQUEST_BYTES // 4}
 _METADATA: Schema = {"type": "object", "properties": {"name": _NAME, "generateName": _NAME}}
 
@@ -121,7 +123,10 @@ class _Cost:
         if name in _MACROS:
             assert target is not None
             variable = str(next(iter(arguments[0].scan_values(lambda _: True))))  # type: ignore[union-attr]
-            body = _Cost({**self.names, variable: target["items"]}).of(arguments[1])[0]
+            body, of_body = _Cost({**self.names, variable: target["items"]}).of(arguments[1])
+            if name == "map":
+                made = {"type": "array", "maxItems": length(target), "items": of_body or {"type": "boolean"}}
+                return cost + length(target) * (body + 5 + _ONE_MORE_IN_A_LIST), made
             return cost + length(target) * (body + 5), {"type": "boolean"}
         found = [self.of(each) for each in arguments]
         cost += 1 + sum(each for each, _ in found)

@@ -28,6 +28,10 @@ def _key(rule: Rule) -> Key:
     return rule.model.__name__, rule.name, rule.message
 
 
+def _steps(*weights: float) -> list[dict[str, float]]:
+    return [{"weight": weight} for weight in weights]
+
+
 CASES: dict[str, tuple[str, list[Change], list[Change]]] = {
     "a rule needs either above or below": ("FineTune", [(f"{RULE}.below", 1.0)], [(f"{RULE}.below", None)]),
     "judge.questions needs judge.endpoint.url": (
@@ -50,10 +54,10 @@ CASES: dict[str, tuple[str, list[Change], list[Change]]] = {
         [("spec.run.params.train.method", "full"), ("spec.run.params.train.start_from", "adapter")],
         [("spec.run.params.train.method", "lora"), ("spec.run.params.train.start_from", "adapter")],
     ),
-    "steps must rise": (
+    "the weights of steps must rise": (
         "ModelRollout",
-        [("spec.run.params.steps", [0.25, 0.05, 1.0])],
-        [("spec.run.params.steps", [0.05, 0.25, 1.0])],
+        [("spec.run.params.steps", _steps(0.25, 0.05, 1.0))],
+        [("spec.run.params.steps", _steps(0.05, 0.25, 1.0))],
     ),
     "operator Exists compares no value": (
         "FineTune",
@@ -102,8 +106,8 @@ CASES: dict[str, tuple[str, list[Change], list[Change]]] = {
     ),
     "the schema has the same bounds": (
         "ModelRollout",
-        [("spec.run.params.steps", [(step + 1) / 65 for step in range(65)])],
-        [("spec.run.params.steps", [(step + 1) / 64 for step in range(64)])],
+        [("spec.run.params.steps", _steps(*((step + 1) / 65 for step in range(65))))],
+        [("spec.run.params.steps", _steps(*((step + 1) / 64 for step in range(64))))],
     ),
 }
 """By the beginning of a row's message: an object that is refused, and one that differs in little and is taken."""
@@ -143,11 +147,21 @@ def test_a_rule_between_fields_is_enforced_by_whom_the_table_names(rule: Rule) -
     assert servers_refusal(good) is None
 
 
-@pytest.mark.parametrize("steps", [[0.0, 1.0], [0.25, 0.05, 1.0], [0.5, 0.5, 1.0], [0.5, 0.9]])
-def test_steps_that_do_not_rise_from_above_0_to_1_are_refused_by_both(steps: list[float]) -> None:
-    body = changed(whole("ModelRollout"), "spec.run.params.steps", steps)
-    assert "steps must rise" in (servers_refusal(body) or "")
-    assert "steps must rise" in (models_refusal(body) or "")
+@pytest.mark.parametrize(
+    ("weights", "server", "models"),
+    [
+        ((0.0, 1.0), "spec.run.params.steps[0].weight in body should be greater than 0", "greater than 0"),
+        ((0.25, 0.05, 1.0), "steps must rise", "steps must rise"),
+        ((0.5, 0.5, 1.0), "steps must rise", "steps must rise"),
+        ((0.5, 0.9), "steps must rise", "steps must rise"),
+    ],
+)
+def test_steps_that_do_not_rise_from_above_0_to_1_are_refused_by_both(
+    weights: tuple[float, ...], server: str, models: str
+) -> None:
+    body = changed(whole("ModelRollout"), "spec.run.params.steps", _steps(*weights))
+    assert server in (servers_refusal(body) or "")
+    assert models in (models_refusal(body) or "")
 
 
 def _models(model: type[BaseModel], seen: set[type[BaseModel]]) -> set[type[BaseModel]]:
