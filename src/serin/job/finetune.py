@@ -10,12 +10,10 @@ from serin.core.errors import ConfigError, UsageError
 from serin.core.params import Params
 from serin.core.params.cluster import KubernetesParams
 from serin.core.resources.finetune import GROUP, VERSION, FineTuneParams, FineTuneSpec, Run, written
+from serin.core.resources.naming import longest_name, needs_jobset
 from serin.core.task import INPUTS, OUTPUT, STAGES, Stage, Word
 
 KIND = "FineTune"
-_LONGEST_NAME = 40
-_LONGEST_OF_SEVERAL_NODES = 33
-"""JobSet makes longer names of it, and wants a letter first."""
 _DIGITS = 8
 _SECTIONS: dict[Stage, tuple[str, ...]] = {
     "train": ("train",),
@@ -121,11 +119,9 @@ def content_name(run: Run) -> str:
     }
     only = f"-{run.stages[0]}" if len(run.stages) == 1 else ""
     end = f"{only}-{digest_of(told)[:_DIGITS]}"
-    several = run.placement.nodes > 1 and "train" in run.stages
     model = run.params.merge.name
-    model = f"run-{model}" if several and model[0].isdecimal() else model
-    longest = _LONGEST_OF_SEVERAL_NODES if several else _LONGEST_NAME
-    return model[: longest - len(end)].rstrip("-") + end
+    model = f"run-{model}" if needs_jobset(run) and model[0].isdecimal() else model  # JobSet wants a letter first
+    return model[: longest_name(run) - len(end)].rstrip("-") + end
 
 
 def finetune_of(run: Run, name: str, namespace: str | None) -> dict[str, Any]:

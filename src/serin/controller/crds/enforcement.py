@@ -21,6 +21,7 @@ from serin.core.params import (
 )
 from serin.core.params.cluster import Toleration
 from serin.core.resources.finetune import GIVEN, FineTuneParams, FineTuneSpec, Run, maker, takers
+from serin.core.resources.naming import JOBSET_NAME, JOBSET_NAME_LENGTH, NAME_LENGTH
 from serin.core.resources.rollout import ModelRolloutSpec, RolloutRun
 from serin.core.task import STAGES
 
@@ -184,13 +185,13 @@ TRANSITIONS: tuple[Rule, ...] = (
 NAMES: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "FineTune": (
         {
-            "rule": "self.metadata.name.size() <= 40",
-            "message": "metadata.name must be at most 40 characters, since the names of Jobs and pods begin with it",
+            "rule": f"self.metadata.name.size() <= {NAME_LENGTH}",
+            "message": f"metadata.name must be at most {NAME_LENGTH} characters, since the names of Jobs and pods begin with it",
         },
         {
             "rule": "self.spec.run.placement.nodes == 1 || !('train' in self.spec.run.stages) || "
-            "(self.metadata.name.size() <= 33 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$'))",
-            "message": "metadata.name must be a DNS label of at most 33 characters that begins with a letter where "
+            f"(self.metadata.name.size() <= {JOBSET_NAME_LENGTH} && self.metadata.name.matches('^{JOBSET_NAME}$'))",
+            "message": f"metadata.name must be a DNS label of at most {JOBSET_NAME_LENGTH} characters that begins with a letter where "
             "placement.nodes is above 1, since JobSet makes longer names of it",
         },
     ),
