@@ -7,25 +7,10 @@ from serin.clients.kubernetes import AbsentError, Cluster
 from serin.clients.storage import Storage
 from serin.controller.loop.caches import WATCHED, Caches
 from serin.controller.loop.events import Events
-from serin.controller.loop.facts import StorageFacts
 from serin.controller.loop.metrics import Metrics
-from serin.controller.loop.queue import Item, WorkQueue
 from serin.controller.loop.reconcile import Reconciler
+from serin.controller.loop.storage_facts import StorageFacts
 from serin.core.errors import SerinError
-
-
-class Drained(WorkQueue[Item]):
-    """Hands out what is ready, and does not wait for more."""
-
-    def take(self) -> Item | None:
-        """The next one, or None."""
-        if not len(self) and not self._is_due():
-            return None
-        return super().take()
-
-    def _is_due(self) -> bool:
-        with self._changed:
-            return self._promote() == 0 or bool(self._ready)
 
 
 class Process:
@@ -36,9 +21,8 @@ class Process:
         self._caches = Caches()
         self._changed: dict[str, None] = {}
         self._facts = StorageFacts(
-            cluster, lambda _: storage, self._note, lambda kind, job: self._caches.by_kind[kind].put(job)
+            cluster, lambda _: storage, self._note, lambda kind, job: self._caches.by_kind[kind].put(job), _seconds(now)
         )
-        self._facts._lanes = [Drained(clock=lambda: now().timestamp()) for _ in self._facts._lanes]
         self._reconciler = Reconciler(
             cluster=cluster,
             caches=self._caches,
@@ -47,6 +31,7 @@ class Process:
             metrics=Metrics(),
             may_act=lambda: True,
             now=now,
+            clock=_seconds(now),
         )
 
     def turn(self) -> None:
@@ -66,8 +51,7 @@ class Process:
             names, self._changed = list(self._changed), {}
             for name in names:
                 self._look(name)
-            for lane in self._facts._lanes:
-                self._facts._work(lane)
+            self._facts.answer_now()
             if not self._changed:
                 return
 
@@ -79,3 +63,7 @@ class Process:
             self._reconciler.reconcile(name)
         except SerinError:
             return  # it is looked at again in the next turn
+
+
+def _seconds(now: Callable[[], datetime]) -> Callable[[], float]:
+    return lambda: now().timestamp()

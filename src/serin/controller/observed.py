@@ -38,8 +38,9 @@ class Observed:
     """``progress.json`` of the stage that runs."""
     faults: Sequence[Fault] | None = None
     """What the check of the inputs found: nothing where it is empty; None while it is not known."""
-    unanswered: str = ""
-    """Why storage, or another thing that is asked before a GPU is taken, does not answer; empty where it does."""
+    unanswered: str | None = None
+    """Why storage, or another thing that is asked before a GPU is taken, does not answer; empty where it does; None where it has
+    not been asked yet, so that what was said of it before still stands."""
     gone: frozenset[Stage] = frozenset()
     """Stages whose Job the API server was asked for directly and does not have, and storage no result of: what ``ConfirmGone``
     asks for. A cache that lags cannot say so."""

@@ -191,8 +191,8 @@ NAMES: Mapping[str, tuple[Mapping[str, str], ...]] = {
         {
             "rule": "self.spec.run.placement.nodes == 1 || !('train' in self.spec.run.stages) || "
             f"(self.metadata.name.size() <= {JOBSET_NAME_LENGTH} && self.metadata.name.matches('^{JOBSET_NAME}$'))",
-            "message": f"metadata.name must be a DNS label of at most {JOBSET_NAME_LENGTH} characters that begins with a letter where "
-            "placement.nodes is above 1, since JobSet makes longer names of it",
+            "message": f"metadata.name must be a DNS label of at most {JOBSET_NAME_LENGTH} characters that begins with a "
+            "letter where placement.nodes is above 1, since JobSet makes longer names of it",
         },
     ),
     "ModelRollout": (

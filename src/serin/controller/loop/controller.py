@@ -11,11 +11,11 @@ from serin.clients.kubernetes import Cluster, Kind, Object, UnavailableError
 from serin.clients.storage import open_storage
 from serin.controller.loop.caches import WATCHED, Caches
 from serin.controller.loop.events import Events
-from serin.controller.loop.facts import Open, StorageFacts
 from serin.controller.loop.lease import LeaseLock, LeaseTimes, keep
 from serin.controller.loop.metrics import Metrics
 from serin.controller.loop.queue import WorkQueue
 from serin.controller.loop.reconcile import Reconciler
+from serin.controller.loop.storage_facts import Open, StorageFacts
 from serin.controller.loop.watcher import Watcher
 from serin.core.errors import SerinError
 

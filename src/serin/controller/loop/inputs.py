@@ -1,7 +1,13 @@
-"""Whether a run's inputs are there and its outputs can be written: looked at before a GPU is taken."""
+"""Whether a run's inputs are there: looked at before a GPU is taken, and only read.
+
+Whether the run may write is its own to find out, and the first thing that it does (``serin.task``): it has another identity than
+the controller, which therefore needs no right to write into anybody's storage.
+"""
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
 
 from serin.clients.dvc_remote import DvcRemote, key_of
 from serin.clients.kubernetes import AbsentError, Cluster
@@ -10,7 +16,7 @@ from serin.clients.storage import Storage
 from serin.clients.storage.faults import ForbiddenError, NoBucketError
 from serin.controller.observed import Fault
 from serin.core.resources.finetune import Run
-from serin.core.task import STAGES, prefix_of
+from serin.core.task import Stage
 
 _REASONS = {
     "base": "BaseMissing",
@@ -24,42 +30,50 @@ _RECORD = "base.json"
 _REBUILT = "model/"
 
 
-def faults_of(run: Run, cluster: Cluster, storage: Storage, name: str, uid: str) -> list[Fault]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What has to be there for a run."""
+
+    first: Stage
+    """The stage that it begins with."""
+    inputs: tuple[tuple[str, str], ...]
+    """Words and DVC hashes."""
+    queue: str | None
+    """Kueue's LocalQueue."""
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """What a run wants."""
+        inputs = run.inputs.model_dump(exclude_none=True)
+        return cls(run.stages[0], tuple(inputs.items()), run.placement.queue)
+
+
+def faults_of(wanted: Wanted, cluster: Cluster, storage: Storage) -> list[Fault]:
     """Everything that would make the run fail later.
 
     Args:
-        run: what is asked for.
+        wanted: by the run.
         cluster: where its queue has to be.
-        storage: which ``run.params.storage`` names.
-        name: of the FineTune.
-        uid: of the FineTune.
+        storage: where its inputs have to be.
 
     Raises:
         StorageError: storage does not answer, so nothing is known.
         UnavailableError: the API server does not.
     """
-    found = [*_queue(run, cluster)]
+    found = [*_queue(wanted.queue, cluster)]
     try:
-        for word, content in run.inputs.model_dump(exclude_none=True).items():
+        for word, content in wanted.inputs:
             found += _input(word, content, DvcRemote(storage))
         if not found:
-            found += _base(run, storage)
-        # A run that computes for days must not learn at its end that it may write nothing.
-        _probe(run, storage, f"{_folder(cluster.namespace, name, uid)}/inputs.json")
+            found += _base(dict(wanted.inputs), storage)
     except NoBucketError as error:
         found.append(Fault("BucketMissing", str(error)))
     except ForbiddenError as error:
-        found.append(
-            Fault(
-                "StorageForbidden",
-                f"{error}; the controller's own ServiceAccount has to read and write there, as the run's",
-            )
-        )
+        found.append(Fault("StorageForbidden", f"{error}; the controller's own ServiceAccount has to read there"))
     return found
 
 
-def _queue(run: Run, cluster: Cluster) -> Iterator[Fault]:
-    queue = run.placement.queue
+def _queue(queue: str | None, cluster: Cluster) -> Iterator[Fault]:
     if queue is None:
         return
     try:
@@ -90,9 +104,9 @@ def _input(word: str, content: str, remote: DvcRemote) -> Iterator[Fault]:
     )
 
 
-def _base(run: Run, storage: Storage) -> Iterator[Fault]:
+def _base(inputs: dict[str, str], storage: Storage) -> Iterator[Fault]:
     """The record of the base model has to be one, and to be enough: a folder of someone's machine has to come along."""
-    content = run.inputs.base
+    content = inputs["base"]
     where = f"spec.run.inputs.base = {content}"
     try:
         files = {str(each["relpath"]): str(each["md5"]) for each in json.loads(storage.read(key_of(content)))}
@@ -103,18 +117,9 @@ def _base(run: Run, storage: Storage) -> Iterator[Fault]:
             "BaseMissing", f"{where}: is no output of the stage base, with a {_RECORD} in it; give the hash of dvc.lock"
         )
         return
-    if not of_hub and run.inputs.model is None and not any(file.startswith(_REBUILT) for file in files):
+    if not of_hub and "model" not in inputs and not any(file.startswith(_REBUILT) for file in files):
         yield Fault(
             "BaseMissing",
             f"{where}: the base model is the folder {record.get('folder')}, and spec.run.inputs.model is not given; "
             "'serin job submit' puts the folder into storage and fills it in",
         )
-
-
-def _probe(run: Run, storage: Storage, key: str) -> None:
-    inputs = run.inputs.model_dump(by_alias=True, exclude_none=True)
-    storage.write(key, json.dumps({"stages": list(run.stages), "inputs": inputs}, indent=2).encode())
-
-
-def _folder(namespace: str, name: str, uid: str) -> str:
-    return prefix_of(namespace, name, uid, STAGES[0]).rpartition("/")[0]

@@ -1,6 +1,6 @@
 """From caches and what storage said to ``Observed``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from serin.clients.kubernetes import Object
 from serin.clients.kubernetes.kinds import JOB_SETS, JOBS, PODS
@@ -13,7 +13,7 @@ from serin.core.task import STAGES, Stage
 
 
 def observe(
-    caches: Caches, facts: Facts, name: str, uid: str, accepted: bool, refused: dict[Stage, Fault] | None = None
+    caches: Caches, facts: Facts, name: str, uid: str, accepted: bool, refused: Mapping[Stage, Fault] | None = None
 ) -> Observed:
     """What was seen of one FineTune.
 
@@ -51,7 +51,7 @@ def observe(
         results=facts.results,
         progress=facts.progress,
         faults=() if accepted else facts.faults,
-        unanswered="; ".join(facts.unanswered.values()),
+        unanswered=facts.silence,
         gone=facts.gone,
         refused=refused or {},
     )

@@ -85,12 +85,15 @@ class WorkQueue(Generic[Item]):
             while not self._closed:
                 wait_s = self._promote()
                 if self._ready:
-                    item = next(iter(self._ready))
-                    del self._ready[item]
-                    self._active.add(item)
-                    return item
+                    return self._hand_out()
                 self._changed.wait(wait_s)
             return None
+
+    def take_now(self) -> Item | None:
+        """The next one that is due; None where there is none, or the queue is closed. ``done`` must follow."""
+        with self._changed:
+            self._promote()
+            return self._hand_out() if self._ready and not self._closed else None
 
     def done(self, item: Item) -> None:
         """What ``take`` gave has been worked at."""
@@ -123,6 +126,12 @@ class WorkQueue(Generic[Item]):
         elif item not in self._ready:
             self._ready[item] = self._clock()
             self._changed.notify()
+
+    def _hand_out(self) -> Item:
+        item = next(iter(self._ready))
+        del self._ready[item]
+        self._active.add(item)
+        return item
 
     def _promote(self) -> float | None:
         """Move what is due; how long until the next is."""

@@ -1,6 +1,7 @@
 """One look at one FineTune: observe, plan, act, write its status."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,23 +21,22 @@ from serin.clients.kubernetes.kinds import FINE_TUNES, JOB_SETS, JOBS, WORKLOADS
 from serin.controller.actions import Action, ConfirmGone, CreateJob, JobKind, SuspendJob
 from serin.controller.loop.caches import Caches
 from serin.controller.loop.events import Events
-from serin.controller.loop.facts import NO_JOB, PATIENCE_S, Facts, StorageFacts, Subject
+from serin.controller.loop.facts import NO_JOB, Facts, Subject
 from serin.controller.loop.metrics import Metrics
 from serin.controller.loop.observe import due_stage, is_accepted, observe
+from serin.controller.loop.refusals import Refusals
+from serin.controller.loop.storage_facts import PATIENCE_S, StorageFacts
 from serin.controller.objects import finish_of, is_running
-from serin.controller.observed import Fault, Observed
+from serin.controller.observed import Observed
 from serin.controller.plan import Plan, plan
-from serin.controller.plan.acceptance import read_spec
-from serin.controller.plan.plan import read_status
+from serin.controller.plan.acceptance import read_spec, read_status
 from serin.controller.plan.results import result_of
 from serin.core.errors import SerinError
 from serin.core.resources.finetune import FineTuneSpec, FineTuneStatus
-from serin.core.task import Stage
 
 _LOG = logging.getLogger(__name__)
 STATUS_MANAGER = "serin-controller"
 _JOBS: dict[JobKind, Kind] = {"Job": JOBS, "JobSet": JOB_SETS}
-_REFUSED_AGAIN_S = 30.0
 
 
 @dataclass
@@ -51,6 +51,7 @@ class Reconciler:
         metrics: what is counted.
         may_act: whether this process holds the lease, asked before every write.
         now: the time.
+        clock: monotonic seconds.
     """
 
     cluster: Cluster
@@ -60,7 +61,11 @@ class Reconciler:
     metrics: Metrics
     may_act: Callable[[], bool]
     now: Callable[[], datetime]
-    _refused: dict[str, dict[Stage, Fault]] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
+    refusals: Refusals = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.refusals = Refusals(self.clock)
 
     def reconcile(self, name: str) -> float | None:
         """Bring a FineTune one step further; in how many seconds time alone may change something.
@@ -88,19 +93,18 @@ class Reconciler:
             self._write(finetune, status, made)
         if subject is not None and made.status.phase in ("Succeeded", "Failed"):
             self.facts.forget(name)
-        refused_s = [_REFUSED_AGAIN_S] if self._refused.get(name) else []
-        return min([*refused_s, *([made.again_s] if made.again_s is not None else [])], default=None)
+        return min((each for each in (self.refusals.again_s(name), made.again_s) if each is not None), default=None)
 
     def forget(self, name: str) -> None:
         """A FineTune is gone; the garbage collector removes what it owns."""
         self.facts.forget(name)
         self.metrics.lost(name)
-        self._refused.pop(name, None)
+        self.refusals.forget(name)
 
     def _observe(self, finetune: Object, status: FineTuneStatus, subject: Subject | None) -> Observed:
         name, uid = str(finetune["metadata"]["name"]), str(finetune["metadata"]["uid"])
         facts = self.facts.of(subject) if subject else Facts()
-        observed = observe(self.caches, facts, name, uid, is_accepted(status), self._refused.get(name))
+        observed = observe(self.caches, facts, name, uid, is_accepted(status), self.refusals.of(name))
         if subject is not None:
             for stage in observed.jobs:
                 self.facts.is_back(subject, stage)
@@ -121,7 +125,7 @@ class Reconciler:
             if was_made or observed.faults is None or observed.faults:
                 return True
             # A Job that a killed controller made may be done and gone already, and must not be made again.
-            return self.facts.ask_result(subject, stage, NO_JOB)
+            return self.facts.ask_result(subject, stage, NO_JOB) or bool(observed.unanswered)
         finish = finish_of(job)
         if finish is None or result_of(stage, pods):
             return True
@@ -150,25 +154,25 @@ class Reconciler:
         return changed
 
     def _create(self, subject: Subject, action: CreateJob) -> bool:
-        kind, refused = _JOBS[action.kind], self._refused.setdefault(subject.name, {})
+        if self.refusals.waits(subject.name, action.stage):
+            return False
+        kind = _JOBS[action.kind]
         try:
             job = self._created(kind, action)
         except (InvalidError, ForbiddenError, AbsentError) as error:
             self.metrics.refused.labels(action.stage).inc()
-            fault = Fault("JobRefused", f"{action.kind} {action.name} cannot be created: {error}")
-            known, refused[action.stage] = refused.get(action.stage), fault
-            return known != fault
+            return self.refusals.add(subject.name, action, error)
         except SerinError:
             # It may have been created all the same, so what was found before it no longer holds.
             self.facts.is_back(subject, action.stage)
             raise
-        refused.pop(action.stage, None)
+        self.refusals.drop(subject.name, action.stage)
         self.caches.by_kind[kind].put(job)
         return True
 
     def _created(self, kind: Kind, action: CreateJob) -> Object:
         try:
-            job = self.cluster.create(kind, action.body)
+            job = self.cluster.create(kind, action.body, strict=True)
         except ExistsError:
             there = self.cluster.get(kind, action.name)
             if there is None:

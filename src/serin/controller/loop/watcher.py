@@ -22,8 +22,9 @@ _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
 _SHORTEST_WATCH_S = 1.0
-_LONGEST_WATCH_S = 25.0
-"""A watch is asked for anew so often, since one that hangs looks like one that has nothing to tell."""
+LONGEST_WATCH_S = 6.0
+"""A watch is asked for anew so often, since one that hangs looks like one that has nothing to tell: what happens is told within
+ten seconds all the same, at the price of a request every six. Bookmarks come about once a minute, which is too seldom."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Watcher:
         while not self._stopping.is_set() and (left_s := end - time.monotonic()) > 0:
             started = self.turned = time.monotonic()
             try:
-                self._watch(min(max(_SHORTEST_WATCH_S, left_s), _LONGEST_WATCH_S))
+                self._watch(min(max(_SHORTEST_WATCH_S, left_s), LONGEST_WATCH_S))
             except UnavailableError as error:
                 self._say(error)
                 self._stopping.wait(max(pause_s, error.retry_after_s or 0.0))

@@ -1,31 +1,34 @@
 """Conditions as Kubernetes' API conventions have them: changed only where something changed, and events about the changes.
 
-| condition   | true                                          | false                                                        |
-|-------------|-----------------------------------------------|--------------------------------------------------------------|
-| Accepted    | the inputs are there                          | they are not: nothing will run; unknown while it is checked  |
-| Admitted    | Kueue reserved the quota (with a queue only)  | it waits, and for what                                       |
-| Running     | a pod computes                                | none does, and why not                                       |
-| Preempted   | the cluster took its place; it will go on     | it went on, or is over                                       |
-| GatePassed  | the evaluation's verdict is yes               | it is no                                                     |
-| Succeeded   | all stages are done                           | it failed                                                    |
-| Failed      | it is over, and why                           | (never)                                                      |
+| condition          | true                                         | false                                           |
+|--------------------|----------------------------------------------|-------------------------------------------------|
+| Accepted           | the inputs are there                         | they are not; unknown while they are looked for |
+| Admitted           | Kueue reserved the quota (with a queue only) | it waits, and for what                          |
+| Running            | a pod computes                               | none does, and why not                          |
+| Preempted          | the cluster took its place; it will go on    | it went on, or is over                          |
+| StorageUnreachable | storage does not answer, and since when      | it answers again; not there: it never failed to |
+| GatePassed         | the evaluation's verdict is yes              | it is no                                        |
+| Succeeded          | all stages are done                          | it failed                                       |
+| Failed             | it is over, and why                          | (never)                                         |
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from serin.controller.actions import Event
 from serin.controller.reasons.cause import shortened
 from serin.controller.times import written
 from serin.core.resources.condition import Condition
 
-Type = Literal["Accepted", "Admitted", "Running", "Preempted", "GatePassed", "Succeeded", "Failed"]
-TYPES: tuple[Type, ...] = ("Accepted", "Admitted", "Running", "Preempted", "GatePassed", "Succeeded", "Failed")
+Type = Literal[
+    "Accepted", "Admitted", "Running", "Preempted", "StorageUnreachable", "GatePassed", "Succeeded", "Failed"
+]
+TYPES: tuple[Type, ...] = get_args(Type)
 Status = Literal["True", "False", "Unknown"]
 _ORDERLY = {"Stopping", "Suspended", "Queued"}
 """Reasons for not running that are in the order of things."""
-_PASSING = {"Checking", "Creating", "Starting", "ResultPending", "Done", "Failed"}
+_PASSING = {"Checking", "Creating", "Starting", "NoAnswer", "ResultPending", "Done", "Failed"}
 """The same, which nobody has to be told: they pass at once, or another condition says them."""
 
 
@@ -59,6 +62,18 @@ class Conditions:
         found = self._now.get(type_)
         return found is not None and found.status == "True"
 
+    def tell_storage(self, silence: str | None) -> None:
+        """Say whether storage answers: why not, empty where it does, None where that is not known."""
+        if silence:
+            self.set("StorageUnreachable", "True", "NoAnswer", silence)
+        elif silence is not None and self.is_true("StorageUnreachable"):
+            self.set("StorageUnreachable", "False", "Answers", "storage answers again")
+
+    def leave_storage(self) -> None:
+        """It is asked nothing any more."""
+        if self.is_true("StorageUnreachable"):
+            self.set("StorageUnreachable", "False", "Over", "it is asked nothing any more")
+
     def listed(self) -> list[Condition]:
         """In a fixed order, each seen at this generation: what a plan does not touch still holds."""
         return [
@@ -78,6 +93,7 @@ class Conditions:
                 "Accepted": new.status == "False",
                 "Running": new.status == "False" and new.reason not in _ORDERLY,
                 "Preempted": new.status == "True",
+                "StorageUnreachable": new.status == "True",
                 "GatePassed": new.status == "False",
                 "Failed": new.status == "True",
             }.get(type_, False)
@@ -86,6 +102,12 @@ class Conditions:
 
 
 def _is_no_news(condition: Condition) -> bool:
+    if condition.type == "Accepted":
+        return (
+            condition.status != "False"
+        )  # that it goes on is told by what comes next, and that storage is silent by its own
+    if condition.type == "StorageUnreachable":
+        return condition.status == "False" and condition.reason != "Answers"
     if condition.type == "Running":
         return condition.status == "False" and condition.reason in _PASSING
     if condition.type == "Preempted":

@@ -5,15 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from serin.controller.accounting import next_step_s
 from serin.controller.actions import Action, ConfirmGone, CreateJob, Event, JobKind
 from serin.controller.jobs import inputs_of, job_name, render
 from serin.controller.jobs.names import NO_UID, is_owned_by
 from serin.controller.objects import finish_of, is_running
 from serin.controller.observed import Fault, Observed
-from serin.controller.plan.acceptance import read_spec
+from serin.controller.plan.acceptance import read_spec, read_status
 from serin.controller.plan.conditions import Conditions
 from serin.controller.plan.figures import counted, figures
 from serin.controller.plan.results import result_of
@@ -59,14 +57,6 @@ def plan(finetune: Mapping[str, Any], observed: Observed, now: datetime) -> Plan
     if finetune["metadata"].get("deletionTimestamp"):
         return Plan((), before)  # the garbage collector removes the rest
     return _Planner(finetune, before, observed, now).plan()
-
-
-def read_status(finetune: Mapping[str, Any]) -> FineTuneStatus:
-    """What was written last; empty where nothing was, or by a version whose words are not understood."""
-    try:
-        return FineTuneStatus.model_validate(finetune.get("status") or {})
-    except ValidationError:
-        return FineTuneStatus()
 
 
 class _Planner:
@@ -123,6 +113,7 @@ class _Planner:
         known = self.stages[index]
         job = self.observed.jobs.get(known.name)
         is_ours = job is not None and is_owned_by(job, self.uid)
+        self.conditions.tell_storage(self.observed.unanswered)
         if not self._accept(is_ours or known.job_uid is not None or index > 0):
             if self.observed.faults:
                 return self._refused(self.observed.faults)
@@ -173,13 +164,12 @@ class _Planner:
             return True
         faults = self.observed.faults
         if begun or (faults is not None and not faults):
-            self.conditions.set("Accepted", "True", "InputsFound", "the inputs are there, and storage lets it write")
+            self.conditions.set("Accepted", "True", "InputsFound", "the inputs are there")
             return True
-        if faults is None:
-            why = self.observed.unanswered
-            self.conditions.set(
-                "Accepted", "Unknown", "NoAnswer" if why else "Checking", why or "the inputs are being checked"
-            )
+        if faults is None and self.observed.unanswered:
+            self.conditions.set("Accepted", "Unknown", "NoAnswer", self.observed.unanswered)
+        elif faults is None and self.conditions.get("Accepted") is None:
+            self.conditions.set("Accepted", "Unknown", "Checking", "the inputs are being checked")
         return False
 
     def _tell_queue(self, spec: FineTuneSpec, found: Standing) -> None:
@@ -208,7 +198,9 @@ class _Planner:
             self.conditions.set(
                 "Running", "True" if status == "True" else "False", found.running.reason, found.running.message
             )
-        self.fields |= figures(self.observed.progress, found.state)
+        if self.observed.progress is not None or found.state != "Running" or self.before.stage != known.name:
+            # What was told of this stage before stands until its progress is read again, by a new controller too.
+            self.fields |= figures(self.observed.progress, found.state)
         if found.again_s is not None:
             self.again_s.append(found.again_s)
         return self._made(_PHASES[found.state], known.name, [*creates, *found.actions])
@@ -268,6 +260,7 @@ class _Planner:
         self.conditions.set("Running", "False", "Failed", "it is over")
         if self.conditions.is_true("Preempted"):
             self.conditions.set("Preempted", "False", cause.reason, "it will not go on")
+        self.conditions.leave_storage()
         self.conditions.set("Succeeded", "False", cause.reason, cause.message)
         self.conditions.set("Failed", "True", cause.reason, cause.message)
         self.fields |= {"exit_code": cause.exit_code or 1, "seconds_left": None}
@@ -275,6 +268,7 @@ class _Planner:
 
     def _succeeded(self) -> Plan:
         self.conditions.set("Running", "False", "Done", "all stages are done")
+        self.conditions.leave_storage()
         revision = self.fields.get("revision", self.before.revision)
         done = f"{revision} can be deployed" if revision else "all stages are done"
         self.conditions.set("Succeeded", "True", "Done", done)

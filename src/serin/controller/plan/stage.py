@@ -141,6 +141,10 @@ def _without_job(due: Due) -> Standing:
     if made_before:
         remade = f"{due.kind} {due.name} was deleted by hand: it is made again, once"
         return Standing("Waiting", Cause("JobDeleted", remade), create=True)
+    if due.observed.unanswered:
+        # It may have been done by a Job that is gone already, and must not be made again before storage says so.
+        asked = f"{due.kind} {due.name} is created when storage has said that the stage is not done yet"
+        return Standing("Waiting", Cause("NoAnswer", f"{asked}: {due.observed.unanswered}"))
     return Standing("Waiting", Cause("Creating", f"{due.kind} {due.name} is being created"), create=True)
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from serin.clients.kubernetes import open_cluster
+from serin.clients.kubernetes.cluster import SLACK_S
 from serin.clients.kubernetes.kinds import JOB_SETS, LEASES
 from serin.controller.loop.cache import Cache
-from serin.controller.loop.watcher import Watched, Watcher
+from serin.controller.loop.watcher import LONGEST_WATCH_S, Watched, Watcher
 
 from ....cluster.standin import StandIn
 
@@ -75,6 +76,20 @@ def test_a_watch_that_breaks_goes_on_where_it_was_without_another_list(api: Stan
         api.create(lease("between"))
         until(lambda: "between" in told)
         assert [call.verb for call in api.calls].count("list") == 1
+
+
+@pytest.mark.parametrize("sort", ["stall", "stall_after"])
+def test_a_watch_that_hangs_is_given_up_long_before_the_next_list(api: StandIn, sort: Any) -> None:
+    hung = api.faults.add(sort, verb="watch")
+    with watching(api, Watched(LEASES, {})) as (_, told):
+        until(hung.befell.is_set)
+        api.create(lease("meanwhile"))
+        until(lambda: "meanwhile" in told)
+        assert [call.verb for call in api.calls].count("list") == 1
+
+
+def test_a_watch_that_hangs_costs_less_than_the_ten_seconds_that_a_condition_may_take() -> None:
+    assert LONGEST_WATCH_S + SLACK_S <= 8
 
 
 def test_what_was_forgotten_is_listed_again(api: StandIn) -> None:
