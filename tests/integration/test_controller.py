@@ -260,20 +260,34 @@ def test_what_a_schema_cannot_see_is_refused_before_a_job_is_made(
     assert not world.made
 
 
-@pytest.mark.parametrize("on", ["GET /", "PUT /"])
-def test_a_bucket_that_may_not_be_read_or_written_is_refused(
-    world: World, user: Cluster, start: Callable[[], Process], s3_endpoint: str, on: str
+def test_a_bucket_that_may_not_be_read_is_refused(
+    world: World, user: Cluster, start: Callable[[], Process], s3_endpoint: str
 ) -> None:
     start()
     with faulty_s3(s3_endpoint) as line:
         finetune = world.finetune("law", ["train"])
         finetune["spec"]["run"]["params"]["storage"]["endpoint_url"] = line.url
-        line.faults.append(Fault("error", on, times=1000, status=403, code="AccessDenied"))
+        line.faults.append(Fault("error", "GET /", times=1000, status=403, code="AccessDenied"))
         user.create(FINE_TUNES, finetune)
         world.until_phase("Failed")
     assert world.condition("Accepted")[:2] == ("False", "StorageForbidden")
     assert "AccessDenied" in world.condition("Accepted")[2]
     assert not world.made
+
+
+def test_a_controller_that_may_only_read_from_storage_is_enough(
+    world: World, user: Cluster, start: Callable[[], Process], s3_endpoint: str
+) -> None:
+    start()
+    with faulty_s3(s3_endpoint) as line:
+        finetune = world.finetune("law", ["train"])
+        finetune["spec"]["run"]["params"]["storage"]["endpoint_url"] = line.url
+        world.pods.default = Work()
+        line.faults.append(Fault("error", "^(PUT|POST|DELETE) ", times=1000, status=403, code="AccessDenied"))
+        user.create(FINE_TUNES, finetune)
+        world.until_running()
+        assert world.condition("Accepted")[:2] == ("True", "InputsFound")
+        assert line.faults[0].seen == 0
 
 
 def test_a_storage_that_does_not_answer_is_asked_again_until_it_does(
@@ -288,11 +302,13 @@ def test_a_storage_that_does_not_answer_is_asked_again_until_it_does(
         user.create(FINE_TUNES, finetune)
         world.until(lambda: world.condition("Accepted")[:2] == ("Unknown", "NoAnswer"), "storage does not answer")
         assert "try again later" in world.condition("Accepted")[2]
+        assert world.condition("StorageUnreachable")[:2] == ("True", "NoAnswer")
         world.submit("other", ["train"])
         world.until_phase("Succeeded", "other")
         assert world.phase() == "Pending"
         line.faults.clear()
         world.until_phase("Succeeded")
+        assert world.condition("StorageUnreachable")[0] == "False"
 
 
 def test_a_namespace_without_the_crd_is_not_ready_and_says_why(tmp_path: Path) -> None:

@@ -211,6 +211,19 @@ def test_a_log_that_storage_did_not_take_at_first_is_there_in_the_end(
     assert pods.log("train", "train-1") == pod.printed()
 
 
+def test_a_pod_that_may_not_write_ends_before_it_fetches_anything(
+    pods: Pods, inputs: dict[str, str], s3_endpoint: str
+) -> None:
+    with faulty_s3(s3_endpoint) as line:
+        line.faults.append(Fault("error", "^PUT ", times=1000, status=403, code="AccessDenied"))
+        over_the_line = pods.storage.model_copy(update={"endpoint_url": line.url})
+        pod = pods.run("train-1", Pods(pods.root, over_the_line, pods.params).task("train", inputs))
+    assert pod.process.returncode == pod.ending().exit_code == 78
+    assert "AccessDenied" in pod.ending().message
+    assert "has to let it write" in pod.ending().message
+    assert "fetching" not in pod.printed()
+
+
 def test_where_another_pod_was_first_its_result_stays(pods: Pods, inputs: dict[str, str]) -> None:
     pods.params["train"] = {**TRAIN, "max_steps": 2}
     pod = pods.start("train-2", pods.task("train", inputs))

@@ -93,6 +93,7 @@ class Attempt:
 
     def _ending(self) -> Ending:
         try:
+            self._may_write()
             self._fetch()
             ending = self._ended_with(self._run_stage())
         except SerinError as error:
@@ -120,6 +121,21 @@ class Attempt:
             message = "stopped; the checkpoint is on the pod's own disk only, and gone with it: run again"
             return Ending(exit_code=1, message=message)
         return Ending(exit_code=code, message=self._why(code))
+
+    def _may_write(self) -> None:
+        """Leave the first sign of life: a stage that computes for days must not learn at its end that it may write nothing.
+
+        Raises:
+            ConfigError: storage does not let it write. One that does not answer now may do so until there is something to store.
+        """
+        try:
+            self.signs.beat()
+        except (ForbiddenError, NoBucketError) as error:
+            raise ConfigError(
+                f"{error} (the pod's ServiceAccount, or placement.secrets, has to let it write)"
+            ) from error
+        except StorageError:
+            return  # the next sign of life is tried in a second, and it is told there
 
     def _fetch(self) -> None:
         """Bring the inputs where ``dvc.yaml`` has them, and write params.yaml.

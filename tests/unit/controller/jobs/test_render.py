@@ -9,9 +9,11 @@ import kubernetes_validate
 import pytest
 
 from serin.controller.jobs import render
+from serin.core.resources.naming import JOBSET_NAME_LENGTH
 from serin.core.task import Task
 
 from ..manifests import HASH, IMAGE, UID, finetune
+from .jobset_rules import faults_of
 
 INPUTS = {"base": HASH, "dataset": HASH}
 
@@ -56,6 +58,42 @@ def test_kubernetes_own_schema_accepts_every_job(stage: str, placement: dict[str
 def test_the_job_in_a_jobset_is_one_that_kubernetes_accepts() -> None:
     template = copy.deepcopy(rendered(nodes=3, **EVERYTHING)["spec"]["replicatedJobs"][0]["template"])
     kubernetes_validate.validate({"apiVersion": "batch/v1", "kind": "Job", **template}, "1.33", strict=True)
+
+
+@pytest.mark.parametrize("placement", [{}, EVERYTHING, {"retries": 0}], ids=["defaults", "everything", "no retries"])
+@pytest.mark.parametrize("name", ["law-qa", "l" * JOBSET_NAME_LENGTH])
+def test_jobset_accepts_every_jobset(placement: dict[str, Any], name: str) -> None:
+    body = render(finetune(name=name, nodes=64, **placement), "train", INPUTS)  # type: ignore[arg-type]
+    assert faults_of(body) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("failurePolicy", "rules", 0, "name"), "no-hyphens", "rule name"),
+        (("failurePolicy", "rules", 0, "name"), "deadline", "not unique"),
+        (("failurePolicy", "rules", 0, "action"), "FailJob", "FailJob"),
+        (("failurePolicy", "rules", 0, "onJobFailureReasons"), ["OOMKilled"], "reason OOMKilled"),
+        (("failurePolicy", "rules", 0, "onFailure"), [], "onFailure"),
+        (("failurePolicy", "restartStrategy"), "Always", "Always"),
+        (("replicatedJobs", 0, "name"), "x" * 60, "no label"),
+        (("ttlSecondsAfterFinished",), -1, "-1"),
+    ],
+)
+def test_those_rules_see_what_jobset_would_refuse(path: tuple[Any, ...], value: Any, words: str) -> None:
+    body = copy.deepcopy(rendered(nodes=2))
+    place = body["spec"]
+    for part in path[:-1]:
+        place = place[part]
+    place[path[-1]] = value
+    assert any(words in fault for fault in faults_of(body))
+
+
+def test_a_jobset_older_than_0_10_refuses_it_by_the_field_that_the_controller_looks_for() -> None:
+    body = rendered(nodes=2)
+    found = faults_of(body, patterns=False)
+    assert found
+    assert all("onJobFailureMessagePatterns" in fault for fault in found)
 
 
 @pytest.mark.parametrize("body", [rendered(), rendered("merge"), rendered(nodes=2)], ids=["train", "merge", "jobset"])

@@ -30,7 +30,10 @@ def test_a_job_is_found_by_its_name_alone_whoever_it_belongs_to() -> None:
     foreign = {"metadata": {"name": job_name(NAME, UID, "train"), "uid": "x"}}
     caches.by_kind[JOBS].put(foreign)
     caches.by_kind[JOB_SETS].put({"metadata": {"name": job_name(NAME, UID, "merge"), "uid": "y"}})
-    assert seen(caches).jobs == {"train": foreign, "merge": {"metadata": {"name": job_name(NAME, UID, "merge"), "uid": "y"}}}
+    assert seen(caches).jobs == {
+        "train": foreign,
+        "merge": {"metadata": {"name": job_name(NAME, UID, "merge"), "uid": "y"}},
+    }
 
 
 def test_pods_and_a_jobsets_jobs_are_told_by_labels_and_those_of_a_namesake_are_left_out() -> None:
@@ -38,7 +41,13 @@ def test_pods_and_a_jobsets_jobs_are_told_by_labels_and_those_of_a_namesake_are_
     ours, namesakes = labelled("pod-1", "train"), labelled("pod-2", "train", uid="the-one-before")
     of_jobset = labelled("job-1", "train", ownerReferences=[{"kind": "JobSet", "uid": "z"}])
     plain = labelled("job-2", "merge", ownerReferences=[{"kind": "FineTune", "uid": UID}])
-    for kind, each in ((PODS, ours), (PODS, namesakes), (JOBS, of_jobset), (JOBS, plain), (PODS, labelled("p", "no-stage"))):
+    for kind, each in (
+        (PODS, ours),
+        (PODS, namesakes),
+        (JOBS, of_jobset),
+        (JOBS, plain),
+        (PODS, labelled("p", "no-stage")),
+    ):
         caches.by_kind[kind].put(each)
     found = seen(caches)
     assert found.pods == {"train": [ours]}
@@ -50,9 +59,7 @@ def test_of_several_workloads_the_newest_one_counts() -> None:
     caches.by_kind[JOBS].put(labelled(job_name(NAME, UID, "train"), "train"))
     owner = [{"kind": "Job", "uid": f"uid-{job_name(NAME, UID, 'train')}"}]
     for name, made in (("new", at(60)), ("old", at(0))):
-        caches.by_kind[WORKLOADS].put(
-            {"metadata": {"name": name, "creationTimestamp": made, "ownerReferences": owner}}
-        )
+        caches.by_kind[WORKLOADS].put({"metadata": {"name": name, "creationTimestamp": made, "ownerReferences": owner}})
     assert seen(caches).workloads["train"]["metadata"]["name"] == "new"
 
 
