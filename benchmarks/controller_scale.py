@@ -2,9 +2,10 @@
 
 python benchmarks/controller_scale.py [--count 1000] [--latencies 50] [--quiet-s 90] [--write]
 
-The controller is the process that a pod runs. The API server is the stand-in of the tests, in this process, and storage is
-``s3_in_memory.py``: all three share this machine's cores, so a real cluster answers faster. Jobs are created and none of them
-starts a pod. What is timed from the outside: ``create`` of a FineTune sent, until its Job is in the API server's store.
+The controller is the process that a pod runs, with the variables that its Deployment gives it. The API server is the stand-in of the
+tests, in this process, and storage is ``s3_in_memory.py``: all three share this machine's cores, so a real cluster answers faster.
+Jobs are created and none of them starts a pod, which each FineTune says half a minute later; only then nothing happens any more.
+What is timed from the outside: ``create`` of a FineTune sent, until its Job is in the API server's store.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
 from machine import describe
 
 from serin.clients.files import write_atomically
@@ -79,12 +81,20 @@ def storage_server() -> Iterator[str]:
             server.terminate()
 
 
+def given() -> dict[str, str]:
+    """Variables of the controller's Deployment."""
+    objects = yaml.safe_load_all((ROOT / "k8s/base/controller.yaml").read_text())
+    deployment = next(each for each in objects if each["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return {each["name"]: each["value"] for each in container["env"]}
+
+
 @contextmanager
 def controller(api: StandIn, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """``serin controller run`` with what a pod gives it."""
     command = [sys.executable, "-m", "serin", "controller", "run", "--metrics-port", "0", "--health-port", "0"]
-    environment = {**os.environ, "KUBECONFIG": str(api.kubeconfig_of("controller"))}
-    with log.open("ab") as file, subprocess.Popen(command, env=environment, stderr=file) as process:
+    environment = {**os.environ, **given(), "KUBECONFIG": str(api.kubeconfig_of("controller"))}
+    with log.open("wb") as file, subprocess.Popen(command, env=environment, stderr=file) as process:
         try:
             yield process
         finally:
@@ -108,10 +118,18 @@ def until(holds: Callable[[], bool], what: str) -> float:
     return time.monotonic() - start
 
 
-def are_told(api: StandIn, count: int) -> bool:
+def are_told(api: StandIn, count: int, reason: str) -> bool:
+    """Whether so many FineTunes say why no pod of theirs runs."""
+    stored = api.store.all(api.resource("finetunes"), api.namespace)
+    told = [each.object.get("status", {}).get("conditions", []) for each in stored]
+    reasons = [condition["reason"] for conditions in told for condition in conditions if condition["type"] == "Running"]
+    return reasons.count(reason) >= count
+
+
+def are_made(api: StandIn, count: int) -> bool:
     """Whether each FineTune's status names its Job."""
     stored = api.store.all(api.resource("finetunes"), api.namespace)
-    return sum(1 for each in stored if (each.object.get("status") or {}).get("job")) >= count
+    return sum(1 for each in stored if each.object.get("status", {}).get("job")) >= count
 
 
 def requests(api: StandIn, since: int) -> Counter[str]:
@@ -145,7 +163,7 @@ def measure(count: int, extra: int, quiet_s: float, say: Callable[[str], None]) 
         os.environ.setdefault(name, "benchmark")
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     with storage_server() as url, StandIn(auto=False) as api, tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
+        log, log_anew = Path(folder) / "log", Path(folder) / "log-anew"
         seen = Watch(api)
         where = {"url": "s3://serin/runs", "endpoint_url": url}
         storage = open_storage(StorageParams.model_validate(where))
@@ -155,23 +173,26 @@ def measure(count: int, extra: int, quiet_s: float, say: Callable[[str], None]) 
             api.create(finetune(f"run-{number:04}", inputs, where))
         start = len(api.calls)
         with controller(api, log) as process:
-            seconds = until(lambda: are_told(api, count), "every FineTune has its Job")
+            seconds = until(lambda: are_made(api, count), "every FineTune has its Job")
             say(f"cold: {seconds:.1f} s until each of {count} FineTunes has its Job and says so")
-            time.sleep(3)
-            say(f"requests for each: {shown(requests(api, start), count)}")
+            until(lambda: are_told(api, count, "NoPod"), "every FineTune says that it has no pod")
+            say(
+                f"requests for each until it says that its Job has no pod, 30 s later: {shown(requests(api, start), count)}"
+            )
             user = open_cluster(None, None, {"KUBECONFIG": str(api.kubeconfig)}, timeout_s=60.0)
             more = [finetune(f"more-{number:03}", inputs, where) for number in range(extra)]
             found = latencies(user, seen, more)
             late = sorted(found)[int(len(found) * 0.95)]
             say(f"create to Job, {extra} one by one: median {statistics.median(found):.3f} s, 95 % under {late:.3f} s")
+            until(lambda: are_told(api, count + extra, "NoPod"), "every FineTune says that it has no pod")
             time.sleep(3)
             start = len(api.calls)
             time.sleep(quiet_s)
             say(f"{quiet_s:g} s in which nothing happens: {shown(requests(api, start))}")
             say("memory: {:.0f} MiB resident, {:.0f} MiB at most".format(*memory_mib(process)))
         start = len(api.calls)
-        with controller(api, log) as process:
-            until(lambda: any("leader" in line for line in log.read_text().splitlines()[-200:]), "a new one leads")
+        with controller(api, log_anew) as process:
+            until(lambda: "this is the leader" in log_anew.read_text(), "a new one leads")
             time.sleep(max(10.0, count / 50))
             say(f"started anew beside what is there: {shown(requests(api, start))}")
             say("memory: {:.0f} MiB resident, {:.0f} MiB at most".format(*memory_mib(process)))

@@ -22,7 +22,7 @@ from serin.controller.crds import manifests
 from serin.core.params import StorageParams
 
 from ..cluster.simulated import Simulated
-from ..cluster.standin import StandIn, Work
+from ..cluster.standin import StandIn, Unschedulable, Work
 from ..cluster.world import World
 from .s3_faults import Fault, faulty_s3
 
@@ -282,10 +282,10 @@ def test_a_controller_that_may_only_read_from_storage_is_enough(
     with faulty_s3(s3_endpoint) as line:
         finetune = world.finetune("law", ["train"])
         finetune["spec"]["run"]["params"]["storage"]["endpoint_url"] = line.url
-        world.pods.default = Work()
+        world.pods.default = Unschedulable()
         line.faults.append(Fault("error", "^(PUT|POST|DELETE) ", times=1000, status=403, code="AccessDenied"))
         user.create(FINE_TUNES, finetune)
-        world.until_running()
+        world.until(lambda: world.condition("Running")[1] == "Unschedulable", "its Job is made")
         assert world.condition("Accepted")[:2] == ("True", "InputsFound")
         assert line.faults[0].seen == 0
 

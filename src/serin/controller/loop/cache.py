@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from serin.clients.kubernetes import Object
+from serin.controller.loop.trimming import without_copies
 
 Keys = Callable[[Object], Iterable[str]]
 """By which words an object is looked up, besides its name."""
+Trim = Callable[[Object], Object]
+"""An object without what nobody reads; a change of that alone is no change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,9 @@ class Cache:
     behind, does not undo it. resourceVersions of one kind can be compared as numbers (KEP-5504; etcd's always could).
     """
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, trim: Trim = without_copies) -> None:
         self._keys = keys
+        self._trim = trim
         self._held: dict[str, _Held] = {}
         self._names: dict[str, set[str]] = {}
         self._lock = threading.Lock()
@@ -98,9 +102,7 @@ class Cache:
         return version, changed
 
     def _hold(self, found: Object) -> _Held:
-        # Who owns which field fills half of an object, and nothing here reads it.
-        metadata = {key: value for key, value in found["metadata"].items() if key != "managedFields"}
-        data = json.dumps({**found, "metadata": metadata}, separators=(",", ":")).encode()
+        data = json.dumps(self._trim(found), separators=(",", ":")).encode()
         return _Held(version_of(found), tuple(dict.fromkeys(self._keys(found))), data)
 
     def _replace(self, name: str, held: _Held) -> bool:

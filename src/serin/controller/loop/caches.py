@@ -7,6 +7,7 @@ from typing import Any
 from serin.clients.kubernetes import Kind, Object
 from serin.clients.kubernetes.kinds import FINE_TUNES, JOB_SETS, JOBS, PODS, WORKLOADS
 from serin.controller.jobs.names import FINETUNE_LABEL, MANAGER
+from serin.controller.loop import trimming
 from serin.controller.loop.cache import Cache
 from serin.controller.loop.watcher import Watched
 from serin.controller.observed import Manifest
@@ -32,10 +33,10 @@ class Caches:
     by_kind: dict[Kind, Cache] = field(
         default_factory=lambda: {
             FINE_TUNES: Cache(lambda _: ()),
-            JOBS: Cache(_child_keys),
-            JOB_SETS: Cache(_child_keys),
-            PODS: Cache(_child_keys),
-            WORKLOADS: Cache(_owner_keys),
+            JOBS: Cache(_child_keys, trimming.job),
+            JOB_SETS: Cache(_child_keys, trimming.job),
+            PODS: Cache(_child_keys, trimming.pod),
+            WORKLOADS: Cache(_owner_keys, trimming.workload),
         }
     )
 

@@ -1,8 +1,8 @@
 """What JobSet's API demands of the part of a JobSet that Serin writes.
 
-Source: kubernetes-sigs/jobset 0.12: ``config/components/crd/bases/jobset.x-k8s.io_jobsets.yaml`` (required fields, types and words
-of the schema) and ``pkg/webhooks/jobset_webhook.go`` (names, reasons, rules that have to differ). Fields that Serin does not write
-are not listed, so that a misspelt one is a fault here; a Job's own template is Kubernetes' to judge.
+Source: kubernetes-sigs/jobset 0.12: ``config/components/crd/bases/jobset.x-k8s.io_jobsets.yaml`` (the schema's required fields,
+types and words) and ``pkg/webhooks/jobset_webhook.go`` (names, reasons, rules that have to differ). Fields that Serin does not
+write are not listed, so that a misspelt one is a fault here; a Job's own template is Kubernetes' to judge.
 """
 
 import re
