@@ -2,10 +2,10 @@
 
 python benchmarks/controller_scale.py [--count 1000] [--latencies 50] [--quiet-s 90] [--write]
 
-The controller is the process that a pod runs, with the variables that its Deployment gives it. The API server is the stand-in of the
-tests, in this process, and storage is ``s3_in_memory.py``: all three share this machine's cores, so a real cluster answers faster.
-Jobs are created and none of them starts a pod, which each FineTune says half a minute later; only then nothing happens any more.
-What is timed from the outside: ``create`` of a FineTune sent, until its Job is in the API server's store.
+The controller is the process that a pod runs, with the variables of its Deployment. The API server is the stand-in of the
+tests, in this process, and storage is ``s3_in_memory.py``: all three share this machine's cores, so a real cluster answers
+faster. Jobs are created and none of them starts a pod, which each FineTune says half a minute later; only then nothing
+happens any more. What is timed from the outside: ``create`` of a FineTune sent, until its Job is in the API server's store.
 """
 
 import argparse

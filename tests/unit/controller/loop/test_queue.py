@@ -93,3 +93,21 @@ def test_a_worker_that_waits_gets_what_comes_and_leaves_when_it_is_closed() -> N
     queue.close()
     worker.join(5)
     assert taken == ["a", None]
+
+
+def test_who_cannot_wait_takes_what_is_due_and_nothing_else() -> None:
+    clock = Clock()
+    queue: WorkQueue[str] = WorkQueue(clock)
+    assert queue.take_now() is None
+    queue.add_after("later", 5)
+    queue.add("now")
+    assert queue.take_now() == "now"
+    queue.add("now")
+    assert queue.take_now() is None
+    queue.done("now")
+    assert queue.take_now() == "now"
+    clock.now = 5.0
+    assert queue.take_now() == "later"
+    queue.add("last")
+    queue.close()
+    assert queue.take_now() is None

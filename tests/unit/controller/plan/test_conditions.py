@@ -53,3 +53,44 @@ def test_a_long_message_keeps_its_end() -> None:
     (found,) = conditions.listed()
     assert len(found.message) <= 2000
     assert found.message.endswith(" the cause")
+
+
+def test_a_silent_storage_is_told_with_the_time_since_when_and_that_it_answers_again() -> None:
+    first = Conditions([], 1, START)
+    first.tell_storage("")
+    assert first.listed() == []
+    first.tell_storage("timed out")
+    assert [(event.type, event.reason, event.message) for event in first.events()] == [
+        ("Warning", "NoAnswer", "timed out")
+    ]
+    later = Conditions(first.listed(), 1, START + timedelta(seconds=60))
+    later.tell_storage(None)
+    later.tell_storage("timed out")
+    (found,) = later.listed()
+    assert (found.type, found.status, found.last_transition_time) == ("StorageUnreachable", "True", at(0))
+    assert not later.events()
+    later.tell_storage("")
+    (found,) = later.listed()
+    assert (found.status, found.reason, found.last_transition_time) == ("False", "Answers", at(60))
+    assert [event.type for event in later.events()] == ["Normal"]
+
+
+def test_what_is_over_asks_storage_no_more() -> None:
+    first = Conditions([], 1, START)
+    first.leave_storage()
+    assert first.listed() == []
+    first.tell_storage("timed out")
+    later = Conditions(first.listed(), 1, START + timedelta(seconds=60))
+    later.leave_storage()
+    assert [(each.status, each.reason) for each in later.listed()] == [("False", "Over")]
+    assert not later.events()
+
+
+def test_that_the_inputs_are_looked_for_or_were_found_is_no_news() -> None:
+    conditions = Conditions([], 1, START)
+    conditions.set("Accepted", "Unknown", "Checking", "they are looked for")
+    assert not conditions.events()
+    conditions.set("Accepted", "True", "InputsFound", "they are there")
+    assert not conditions.events()
+    conditions.set("Accepted", "False", "DatasetMissing", "no")
+    assert [(event.type, event.reason) for event in conditions.events()] == [("Warning", "DatasetMissing")]

@@ -187,6 +187,42 @@ def test_a_storage_that_does_not_answer_is_asked_again_and_never_a_no() -> None:
     assert created(run.see()) == ["train"]
 
 
+def test_what_was_said_of_storage_stands_until_it_was_asked_again() -> None:
+    run = Run()
+    silent = "storage s3://bucket does not answer: timed out"
+    told = run.see(Observed(unanswered=silent)).status
+    assert of(told, "StorageUnreachable") == ("True", "NoAnswer", silent)
+    assert run.see(Observed()).status == told, "a controller that starts anew knows nothing yet"
+    assert of(run.see(Observed(unanswered="")).status, "StorageUnreachable")[:2] == ("False", "Answers")
+
+
+def test_no_job_is_made_while_storage_cannot_say_whether_the_stage_was_done_before() -> None:
+    run = Run("train", "merge")
+    run.see()
+    run.see(jobs(run.job(), pods={"train": [running()]}))
+    found = run.see(jobs(run.complete(), results={"train": result("train")}, unanswered="timed out"))
+    assert not created(found)
+    assert of(found.status, "Running")[:2] == ("False", "NoAnswer")
+    assert of(found.status, "StorageUnreachable")[0] == "True"
+    found = run.see(jobs(run.complete(), results={"train": result("train")}, unanswered=""))
+    assert created(found) == ["merge"]
+
+
+def test_a_run_that_fails_while_storage_is_silent_asks_it_no_more() -> None:
+    run = Run("train").begun()
+    failed = jobs(run.job(conditions=[condition("Failed", "DeadlineExceeded")]), unanswered="timed out")
+    assert of(run.see(failed).status, "StorageUnreachable")[:2] == ("False", "Over")
+
+
+def test_the_time_left_of_a_stage_stands_until_its_progress_is_read_again() -> None:
+    run = Run("train").begun()
+    progress = {"step": 40, "steps": 100, "loss": 1.25, "seconds_left": 61.0}
+    before = run.see(jobs(run.job(), pods={"train": [running()]}, progress=progress)).status
+    assert run.see(jobs(run.job(), pods={"train": [running()]})).status == before
+    stopped = run.see(jobs(run.job(), pods={"train": [pod("p", "Pending")]})).status
+    assert stopped.seconds_left is None
+
+
 def test_a_missing_dataset_is_refused_before_a_gpu_is_taken() -> None:
     run = Run()
     found = run.see(Observed(faults=[Fault("DatasetMissing", "dataset 000.dir is not in storage: dvc push it")]))
