@@ -136,8 +136,11 @@ def test_a_run_goes_through_and_the_controller_leaves_in_order(
     world.until_phase("Succeeded")
     assert controller.page("health", "/readyz") == (200, "ok\n")
     assert controller.page("health", "/healthz") == (200, "ok\n")
+    # The status comes first, and its figures a moment later.
+    until(
+        lambda: 'serin_finetunes{phase="Succeeded"} 1.0' in controller.page("metrics", "/metrics")[1], "it is counted"
+    )
     figures = controller.page("metrics", "/metrics")[1]
-    assert 'serin_finetunes{phase="Succeeded"} 1.0' in figures
     assert 'serin_jobs_created_total{stage="train"} 1.0' in figures
     assert 'serin_api_requests_total{code="201",resource="jobs",verb="create"} 4.0' in figures
     assert controller.end() == 0
