@@ -40,7 +40,7 @@ def jobset_failure_policy(retries: int) -> dict[str, Any]:
     was: ``Container run for pod ns/pod failed with exit code 78 matching FailJob rule at index 2``, or ``Pod ns/pod has
     condition DisruptionTarget matching FailJob rule at index 0`` (pkg/controller/job/pod_failure_policy.go of Kubernetes). So
     this needs ``onJobFailureMessagePatterns``, which JobSet has from 0.10 on (KEP-262). With an older one the API server would
-    drop the field without a word, and every preemption would end the run: it is asked to refuse what it does not know (``strict``).
+    drop the field without a word, and every preemption would end the run: it is asked to refuse what it does not know.
 
     Where a node vanishes without a word, the other pods may be seen to fail first, with a code of their own: such a loss
     counts as a retry.
