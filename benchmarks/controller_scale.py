@@ -35,8 +35,8 @@ from serin.core.params import StorageParams
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tests.cluster.kubelet.deposit import deposit  # noqa: E402
 from tests.cluster.standin import StandIn  # noqa: E402 - the tests are no package that is installed
-from tests.cluster.standin.deposit import deposit  # noqa: E402
 
 RESULT = ROOT / "benchmarks/results/controller_scale.txt"
 LIMIT_S = 1800.0

@@ -16,9 +16,9 @@ from serin.controller.loop.controller import Controller, Settings
 from serin.controller.loop.metrics import Metrics
 from serin.core.resources.finetune import FineTuneStatus
 
+from ....cluster.kubelet.deposit import deposit
 from ....cluster.memory import MemoryStorage
 from ....cluster.standin import StandIn
-from ....cluster.standin.deposit import deposit
 
 
 class Faulty(Metrics):

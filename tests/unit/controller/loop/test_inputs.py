@@ -14,9 +14,9 @@ from serin.core.errors import StorageError
 from serin.core.resources.finetune import Run
 
 from ....cluster.direct import DirectTransport
+from ....cluster.kubelet.deposit import deposit
 from ....cluster.memory import MemoryStorage
 from ....cluster.standin import StandIn
-from ....cluster.standin.deposit import deposit
 
 HUB = {"source": "tiny/base", "revision": "a" * 40}
 FOLDER = {"source": "base", "folder": "models/base", "revision": None}

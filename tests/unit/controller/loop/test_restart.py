@@ -13,6 +13,7 @@ from serin.core.task import prefix_of, progress_key
 
 from ....cluster.direct import DirectTransport
 from ....cluster.memory import MemoryStorage
+from ....cluster.simulated import Simulated
 from ....cluster.standin import Exit, ImagePull, StandIn, Succeed, Unschedulable, Work
 from ....cluster.stepped import Process
 from ....cluster.world import World
@@ -82,8 +83,7 @@ def two_nodes(world: World, _: Moody) -> None:
 
 
 def in_a_queue(world: World, _: Moody) -> None:
-    assert world.standin is not None
-    world.standin.queue("gpus")
+    world.queues.make("gpus")
     world.pods.script(Work(), stage="train")
     world.submit(stages=["train"], queue="gpus")
     world.until_running()
@@ -154,22 +154,22 @@ def world(storage: Moody) -> Iterator[World]:
         api.access.rules["controller"] = None
         user = Cluster(DirectTransport(api), api.namespace)  # type: ignore[arg-type]
         lives = Lives(api, storage)
-        yield World(user, api.pods, cast(Storage, storage), {"url": "s3://serin/p"}, lives, api, turns=200)
+        yield World(user, Simulated(api), cast(Storage, storage), {"url": "s3://serin/p"}, lives, turns=200)
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 def test_it_writes_nothing_where_nothing_has_changed(
     state: Callable[[World, Moody], None], world: World, storage: Moody
 ) -> None:
-    assert world.standin is not None
     assert isinstance(world.controller, Lives)
+    api = world.controller.api
     state(world, storage)
     world.rest(45)  # so that what is said after a while, such as that there is no pod, has been said
-    before = len(world.standin.calls)
+    before = len(api.calls)
     status = world.status()
     world.controller.begin()
     world.rest(20)
-    calls = [call for call in world.standin.calls[before:] if call.token == "controller"]
+    calls = [call for call in api.calls[before:] if call.token == "controller"]
     assert calls
     assert [call for call in calls if call.verb not in ("get", "list", "watch")] == []
     assert world.status() == status
