@@ -4,6 +4,8 @@
 
 BIN := .venv/bin
 SETUP := .venv/.complete
+# Processes of pytest, each with one thread to compute.
+WORKERS ?= 2
 
 setup: $(SETUP)
 
@@ -14,7 +16,7 @@ demo: $(SETUP)  ## the whole job: data to production, with two canaries
 	$(BIN)/serin demo
 
 test: $(SETUP) lint  ## every test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=$(WORKERS) --durations=20
 
 lint: $(SETUP)
 	$(BIN)/ruff check

@@ -14,6 +14,15 @@ import gto.log  # noqa: F401 - sets logging up when it is imported, which closes
 import pytest
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """How ``--numprocesses`` divides the tests."""
+    from .workers import FilesTogether
+
+    config.option.loadscopereorder = False
+    return FilesTogether(config, log)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
     """A shell starts background jobs with SIGINT ignored, and their children inherit that: tests send it on purpose."""

@@ -1,10 +1,8 @@
 """``executor: kubernetes``: DVC's pipeline on a cluster whose pods run the real stages, on a tiny model."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,14 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from serin.clients.files import write_jsonl
-from serin.core.params import Params
-
 from ..cluster.standin import StandIn
+from . import garden
 from .cluster import real_pods
 
 pytestmark = pytest.mark.timeout(900)
-ROOT = Path(__file__).parents[2]
 ON_CLUSTER = {"train": "adapter", "merge": "merged", "evaluate": "evaluation", "publish": "published"}
 
 
@@ -32,55 +27,21 @@ def cluster(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def run(folder: Path, cluster: StandIn, *command: str) -> "subprocess.CompletedProcess[str]":
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=folder,
-        env={**os.environ, "PATH": programs, "KUBECONFIG": str(cluster.kubeconfig)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return garden.run(folder, *command, KUBECONFIG=str(cluster.kubeconfig))
 
 
 @pytest.fixture(scope="module")
 def project(tiny_base: Path, s3_endpoint: str, cluster: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository's own pipeline, once through on the cluster."""
     folder = tmp_path_factory.mktemp("project")
-    shutil.copy(ROOT / "dvc.yaml", folder)
-    shutil.copytree(tiny_base, folder / "examples/labour-law/base")
-    for name in ("corpus", "raw"):
-        (folder / "examples/labour-law" / name).mkdir()
-    rows = [
-        {
-            "messages": [
-                {"role": "user", "content": f"{asked} {'abcdefgh'[n]}{n * 37}?"},
-                {"role": "assistant", "content": f"Rule {n} of the garden lasts {n + 2} months, by Article {n + 1}."},
-            ],
-            "fact": f"fact-{n}",
-        }
-        for n in range(8)
-        for asked in ("How long is rule", "Tell me about the garden's rule", "Does anything end", "My neighbour names")
-    ]
-    write_jsonl(folder / "examples/labour-law/raw/rows.jsonl", rows)
     small = {"cpu": "1", "memory": "4Gi", "gpus": 0}
-    params: dict[str, Any] = {section: {} for section in Params.model_fields} | {
-        "prepare": {"sources": ["examples/labour-law/raw"], "split": {"test": 0.4, "validation": 0.0}},
-        "train": {"epochs": 1, "lora": {"r": 2, "alpha": 2}},
-        "merge": {"name": "tiny"},
-        "storage": {"url": "s3://serin/executor", "endpoint_url": s3_endpoint},
-        "evaluate": {
-            "forgetting": {"general": []},
-            "safety": {"red_team": []},
-            "rules": [{"metric": "token_f1", "over": "base", "above": -1.0}],
-            "max_new_tokens": 8,
-            "resamples": 200,
-        },
-        "executor": "kubernetes",
-        "kubernetes": {"image": "registry.example/serin-train:1", "train": small, "other": small},
-    }
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    assert run(folder, cluster, "dvc", "init", "--no-scm", "-q").returncode == 0
+    garden.write_project(
+        folder,
+        tiny_base,
+        storage={"url": "s3://serin/executor", "endpoint_url": s3_endpoint},
+        executor="kubernetes",
+        kubernetes={"image": "registry.example/serin-train:1", "train": small, "other": small},
+    )
     done = run(folder, cluster, "dvc", "repro")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder

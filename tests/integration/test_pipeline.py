@@ -1,34 +1,17 @@
 """The pipeline through DVC, as a user runs it: dvc.yaml and its stages, on a tiny base model and little data."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from serin.clients.files import write_jsonl
-from serin.core.params import Params
+from .garden import run, write_project
 
 pytestmark = pytest.mark.timeout(420)
-ROOT = Path(__file__).parents[2]
 STAGES = ["base", "prepare", "train", "merge", "evaluate", "publish"]
-
-
-def run(folder: Path, *command: str) -> "subprocess.CompletedProcess[str]":
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=folder,
-        env={**os.environ, "PATH": programs},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def repro(folder: Path) -> list[str]:
@@ -49,38 +32,7 @@ def change(folder: Path, section: str, **values: Any) -> None:
 def project(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone's dvc.yaml with another base model, other data and quick params; the pipeline has run once."""
     folder = tmp_path_factory.mktemp("project")
-    shutil.copy(ROOT / "dvc.yaml", folder)
-    shutil.copytree(tiny_base, folder / "examples/labour-law/base")
-    for name in ("corpus", "raw"):
-        (folder / "examples/labour-law" / name).mkdir()
-    rows = [
-        {
-            "messages": [
-                {"role": "user", "content": f"{asked} {'abcdefgh'[n]}{n * 37}?"},
-                {"role": "assistant", "content": f"Rule {n} of the garden lasts {n + 2} months, by Article {n + 1}."},
-            ],
-            "fact": f"fact-{n}",
-        }
-        for n in range(8)
-        for asked in ("How long is rule", "Tell me about the garden's rule", "Does anything end", "My neighbour names")
-    ]
-    write_jsonl(folder / "examples/labour-law/raw/rows.jsonl", rows)
-    sections = Params.model_fields.keys() - {"executor", "kubernetes"}  # these say where it runs, and it runs here
-    params = {section: {} for section in sections} | {  # DVC wants every section that dvc.yaml names
-        "prepare": {"sources": ["examples/labour-law/raw"], "split": {"test": 0.4, "validation": 0.0}},
-        "train": {"epochs": 1, "lora": {"r": 2, "alpha": 2}},
-        "merge": {"name": "tiny"},
-        "storage": {"url": ".serin/storage"},
-        "evaluate": {
-            "forgetting": {"general": []},
-            "safety": {"red_team": []},
-            "rules": [{"metric": "token_f1", "over": "base", "above": -1.0}],
-            "max_new_tokens": 8,
-            "resamples": 200,
-        },
-    }
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    assert run(folder, "dvc", "init", "--no-scm", "-q").returncode == 0
+    write_project(folder, tiny_base, storage={"url": ".serin/storage"})
     assert repro(folder) == STAGES
     return folder
 

@@ -1,8 +1,8 @@
 """The first imports of two libraries, without what they fetch and Serin never uses: over a third of what a stage takes to start.
 
-bitsandbytes hands functions to ``torch.compile`` as it is imported, and that imports torch's whole compiler; what it would compile
-is for devices without kernels of bitsandbytes' own. transformers imports scikit-learn, pandas and SciPy, where they are installed,
-for one curve of assisted generation.
+bitsandbytes hands functions to ``torch.compile`` as it is imported, and that imports torch's whole compiler; what it would
+compile is for devices without kernels of bitsandbytes' own. transformers imports scikit-learn, pandas and SciPy, where they are
+installed, for one curve of assisted generation.
 """
 
 import importlib

@@ -6,45 +6,17 @@ import click
 
 from serin.cli import cli
 
-
-def unrestricted(spec: dict[str, Any]) -> list[str]:
-    """What the restricted profile of Pod Security forbids (kubernetes.io/docs/concepts/security/pod-security-standards)."""
-    found = [name for name in ("hostNetwork", "hostPID", "hostIPC") if spec.get(name)]
-    allowed = {
-        "configMap",
-        "csi",
-        "downwardAPI",
-        "emptyDir",
-        "ephemeral",
-        "persistentVolumeClaim",
-        "projected",
-        "secret",
-    }
-    found += [f"volume {v['name']}" for v in spec.get("volumes", []) if not v.keys() - {"name"} <= allowed]
-    outer = spec.get("securityContext", {})
-    for container in [*spec["containers"], *spec.get("initContainers", [])]:
-        inner, name = container.get("securityContext", {}), container["name"]
-        if inner.get("privileged") or inner.get("allowPrivilegeEscalation", True):
-            found.append(f"{name} may escalate")
-        if not inner.get("runAsNonRoot", outer.get("runAsNonRoot", False)) or inner.get("runAsUser") == 0:
-            found.append(f"{name} may be root")
-        seccomp = inner.get("seccompProfile", outer.get("seccompProfile", {})).get("type")
-        if seccomp not in ("RuntimeDefault", "Localhost"):
-            found.append(f"{name} has no seccomp profile")
-        if inner.get("capabilities") != {"drop": ["ALL"]}:
-            found.append(f"{name} keeps capabilities")
-        if any("hostPort" in port for port in container.get("ports", [])):
-            found.append(f"{name} takes a port of the node")
-    return found
+from ...cluster.standin.checks import restricted_faults
 
 
 def test_every_pod_is_restricted_and_cannot_write_its_root(cluster: Any) -> None:
     pods = cluster.pods()
     assert len(pods) == 7
     for pod in pods:
-        assert unrestricted(pod.spec) == [], pod.name
+        assert restricted_faults(pod.spec) == [], pod.name
         for container in [*pod.spec["containers"], *pod.spec.get("initContainers", [])]:
             assert container["securityContext"]["readOnlyRootFilesystem"] is True, pod.name
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}, pod.name
         assert pod.spec["securityContext"]["runAsUser"] == 1000
 
 
