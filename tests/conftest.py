@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import gto.log  # noqa: F401 - sets logging up when it is imported, which closes the streams of handlers that others made before
+import hypothesis
 import pytest
+
+# An example takes as long as other workers let it.
+hypothesis.settings.register_profile("beside others", deadline=None)
+hypothesis.settings.load_profile("beside others")
 
 
 @pytest.hookimpl(optionalhook=True)

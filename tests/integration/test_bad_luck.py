@@ -4,6 +4,7 @@ A file-size limit of the process stands for the full disk: the kernel refuses th
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ LIMIT_BLOCKS = 16
 
 
 @pytest.fixture
-def project(tiny_base: Path, tmp_path: Path) -> Path:
+def project(tiny_base: Path, base: Path, tmp_path: Path) -> Path:
     """A folder with data, params and a verified base; ``tmp`` takes every temporary file."""
     rows = [
         {
@@ -42,7 +43,7 @@ def project(tiny_base: Path, tmp_path: Path) -> Path:
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     (tmp_path / "tmp").mkdir()
-    assert serin(tmp_path, "base").returncode == 0
+    shutil.copytree(base, tmp_path / "artifacts/base")
     return tmp_path
 
 
@@ -54,7 +55,7 @@ def serin(folder: Path, *arguments: str, limited: bool = False) -> "subprocess.C
     limit = f"ulimit -f {LIMIT_BLOCKS}; " if limited else ""
     command = ["sh", "-c", f'{limit}exec "$@"', "sh", sys.executable, "-m", "serin", *arguments]
     return subprocess.run(
-        command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False, timeout=120
+        command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False, timeout=300
     )
 
 
@@ -102,14 +103,14 @@ def test_a_signal_in_the_middle_of_training_saves_and_leaves_nothing_else(
     environment_of_child = {**environment(project), "SERIN_RUNS": str(runs)}
     with subprocess.Popen(command, cwd=project, env=environment_of_child, stderr=subprocess.PIPE, text=True) as child:
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 180
             while not any('"phase": "training"' in p.read_text() for p in runs.glob("*/progress.json")):
                 assert child.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
             time.sleep(1.0)
             child.send_signal(asked)
-            _, said = child.communicate(timeout=30)
+            _, said = child.communicate(timeout=120)
         finally:
             child.kill()
     assert child.returncode == code, said

@@ -112,7 +112,7 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._fd, text.encode())
 
-    def wait_for(self, pattern: str, timeout_s: float = 30.0) -> None:
+    def wait_for(self, pattern: str, timeout_s: float = 120.0) -> None:
         """Read on until it stands in what came since the last one that was waited for."""
         deadline = time.monotonic() + timeout_s
         seen = ""
@@ -123,7 +123,7 @@ class Terminal:
         self.shown += seen
 
     def close(self) -> int:
-        code = self.process.wait(20)
+        code = self.process.wait(120)
         os.close(self._fd)
         return code
 

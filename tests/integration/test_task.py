@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from .pods import Pods, until
 from .s3_faults import Fault, faulty_s3
 from .training import STEPS, TRAIN, Project
 
-pytestmark = pytest.mark.timeout(420)
+pytestmark = pytest.mark.timeout(900)
 
 RUNS = {"checkpoints": {"every_steps": 4, "keep": 2, "to_storage": "auto"}}
 PARAMS = {
@@ -124,10 +123,10 @@ def test_a_pod_that_dies_is_taken_over_by_another_one_and_the_stages_after_it_go
 
 
 def test_a_gate_that_says_no_is_told_by_evaluate_and_refused_by_publish(
-    pods: Pods, inputs: dict[str, str], tmp_path: Path
+    pods: Pods, inputs: dict[str, str], attempts: Attempts, tmp_path: Path
 ) -> None:
     pods.params["evaluate"] = {**PARAMS["evaluate"], "rules": [{"metric": "token_f1", "over": "base", "above": 0.99}]}
-    merged = pods.put(base_as_merged(pods, inputs, tmp_path))
+    merged = pods.put(base_as_merged(pods, inputs, attempts, tmp_path))
     evaluate = pods.run("evaluate-1", pods.task("evaluate", {**inputs, "merged": merged}))
     assert evaluate.process.returncode == 0, evaluate.printed()
     evaluated = pods.result("evaluate")
@@ -255,19 +254,13 @@ def checkpoints(pods: Pods) -> list[int]:
     ]
 
 
-def base_as_merged(pods: Pods, inputs: dict[str, str], folder: Path) -> Path:
+def base_as_merged(pods: Pods, inputs: dict[str, str], attempts: Attempts, folder: Path) -> Path:
     """The base model itself as the candidate, in storage; the pointer to it."""
     (folder / "params.yaml").write_text(
         yaml.safe_dump({"storage": pods.storage.model_dump(), "merge": PARAMS["merge"]})
     )
     pods_base = folder / "base"
     fetch(inputs["base"], pods.storage, pods_base)
-    done = subprocess.run(
-        [sys.executable, "-m", "serin", "merge", "--no-adapter", "--base", str(pods_base), "--out", "merged"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = attempts.run(folder, "merge", "--no-adapter", "--base", str(pods_base), "--out", "merged")
+    assert done.code == 0, done.output
     return folder / "merged"

@@ -13,7 +13,7 @@ from serin.core.params import StorageParams
 from .pods import Pods, until
 from .test_memory import CALM
 
-pytestmark = pytest.mark.timeout(420)
+pytestmark = pytest.mark.timeout(900)
 
 TRAIN = {**CALM, "learning_rate": 0.005}
 
