@@ -42,6 +42,16 @@ def _runs_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_dvc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every command of DVC would otherwise start a process that tells its makers of it, and another that asks for a newer one."""
+    folder = tmp_path_factory.mktemp("dvc")
+    (folder / "config").write_text("[core]\n    analytics = false\n    check_update = false\n")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DVC_GLOBAL_CONFIG_DIR", str(folder))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Hugging Face folder: two layers, random weights, its own byte-level BPE tokenizer."""
