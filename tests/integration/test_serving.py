@@ -22,7 +22,7 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from serin.base import stage as base_stage
 from serin.clients.files import read_jsonl, write_jsonl
-from serin.clients.serving_state import ServingState, SupervisorInfo
+from serin.clients.serving_state import FolderState, SupervisorInfo
 from serin.clients.storage import FolderStorage
 from serin.core.params import BaseParams, MergeParams, PublishParams
 from serin.merge import stage as merge_stage
@@ -46,8 +46,8 @@ class Production:
     canary: str
 
     @property
-    def state(self) -> ServingState:
-        return ServingState(self.folder / ".serin/serve")
+    def state(self) -> FolderState:
+        return FolderState(self.folder / ".serin/serve")
 
     def serin(self, *arguments: str, timeout_s: float = 300.0) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(

@@ -15,14 +15,14 @@ def command(revision: str, params_path: Path, state: Path) -> None:
     """Bring up a published REVISION (name@digest, or name@ and 8 digits of it) beside the others."""
     params = load_params(params_path)
 
-    from serin.clients.serving_state import ServingState
+    from serin.clients.serving_state import FolderState
     from serin.clients.storage import open_storage
     from serin.core.revision import Revision
     from serin.serve.deploy import deploy, find_published
 
     storage = open_storage(params.storage)
     published = find_published(storage, Revision.parse(revision))
-    weights = deploy(params.serve, storage, published, ServingState(state), lambda line: click.echo(line, err=True))
+    weights = deploy(params.serve, storage, published, FolderState(state), lambda line: click.echo(line, err=True))
     arm = (
         "stable"
         if weights.stable == str(published.revision)

@@ -39,11 +39,11 @@ def start(revision: str, wait: bool, params_path: Path, rollouts: Path, state: P
     """Offer a deployed REVISION to a share of the users, and raise that share while the evidence allows."""
     params = load_params(params_path).rollout
 
-    from serin.clients.serving_state import ServingState
+    from serin.clients.serving_state import FolderState
     from serin.rollout.planning import least_units
     from serin.rollout.start import begin, spawn
 
-    serving = ServingState(state)
+    serving = FolderState(state)
     store = begin(revision, params, serving, rollouts, time.time())
     least = least_units(params)
     for name, metric in params.metrics.items():
@@ -93,16 +93,16 @@ def abort(reason: str, rollouts: Path, state: Path) -> None:
 @state_option
 def run(rollout: str, rollouts: Path, state: Path) -> None:
     """Be the loop of a started rollout."""
-    from serin.clients.serving_state import ServingState
+    from serin.clients.serving_state import FolderState
     from serin.rollout.loop import run as run_loop
     from serin.rollout.store import RolloutStore
 
-    decided = run_loop(RolloutStore(rollouts, rollout), ServingState(state), lambda line: click.echo(line, err=True))
+    decided = run_loop(RolloutStore(rollouts, rollout), FolderState(state), lambda line: click.echo(line, err=True))
     click.echo(_line(decided))
 
 
 def _by_hand(decision: str, reason: str, rollouts: Path, state: Path) -> None:
-    from serin.clients.serving_state import ServingState
+    from serin.clients.serving_state import FolderState
     from serin.core.errors import UsageError
     from serin.rollout.loop import decide_now
     from serin.rollout.start import follow
@@ -113,7 +113,7 @@ def _by_hand(decision: str, reason: str, rollouts: Path, state: Path) -> None:
     if present.decision != "running":
         raise UsageError(f"rollout {store.id} is {present.decision} already ({present.reason}): start another one")
     store.ask(Request.model_validate({"decision": decision, "reason": reason}))
-    decided = decide_now(store, ServingState(state), lambda line: click.echo(line, err=True))
+    decided = decide_now(store, FolderState(state), lambda line: click.echo(line, err=True))
     click.echo(_line(decided or follow(store, lambda _: None)))
 
 

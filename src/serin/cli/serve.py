@@ -15,9 +15,9 @@ def command(params_path: Path, state: Path, detach: bool) -> None:
     """Start the gateway and every revision that has been deployed."""
     params = load_params(params_path)
 
-    from serin.clients.serving_state import ServingState
+    from serin.clients.serving_state import FolderState
 
-    serving = ServingState(state)
+    serving = FolderState(state)
     if detach:
         from serin.serve.local.detach import start_detached
 

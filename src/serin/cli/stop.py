@@ -13,10 +13,10 @@ import click
 @click.option("--forget", is_flag=True, help="Also forget what was deployed; the next revision deployed is stable.")
 def command(state: Path, timeout_s: float, forget: bool) -> None:
     """Stop serving, and every process that belongs to it."""
-    from serin.clients.serving_state import ServingState
+    from serin.clients.serving_state import FolderState
     from serin.serve.local.supervisor import stop
 
-    serving = ServingState(state)
+    serving = FolderState(state)
     served = serving.supervisor() is not None
     left = stop(serving, timeout_s, lambda line: click.echo(f"stop: {line}", err=True))
     if forget:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from serin.clients.serving_state import ServingState, Weights
+from serin.clients.serving_state import FolderState, Weights
 from serin.core.errors import RetryableError, UsageError
 from serin.rollout.evidence import Evidence
 from serin.rollout.policy import RolloutState, begin_counting, decide_by_hand, history_line, step
@@ -14,7 +14,7 @@ POLL_S = 0.5
 _ACK_S = 10.0
 
 
-def run(store: RolloutStore, serving: ServingState, tell: Callable[[str], None]) -> RolloutState:
+def run(store: RolloutStore, serving: FolderState, tell: Callable[[str], None]) -> RolloutState:
     """Go on with a rollout from its stored state until it is decided.
 
     Raises:
@@ -41,7 +41,7 @@ def tick(
     store: RolloutStore,
     state: RolloutState,
     evidence: Evidence,
-    serving: ServingState,
+    serving: FolderState,
     now: float,
     tell: Callable[[str], None],
 ) -> RolloutState:
@@ -67,7 +67,7 @@ def tick(
     return state
 
 
-def decide_now(store: RolloutStore, serving: ServingState, tell: Callable[[str], None]) -> RolloutState | None:
+def decide_now(store: RolloutStore, serving: FolderState, tell: Callable[[str], None]) -> RolloutState | None:
     """Record what a person asked for where no loop runs that would; None where one does, or nothing was asked."""
     with store.hold_lock() as mine:
         asked = store.asked()
@@ -81,10 +81,10 @@ def decide_now(store: RolloutStore, serving: ServingState, tell: Callable[[str],
         return state
 
 
-def apply(state: RolloutState, serving: ServingState, tell: Callable[[str], None]) -> None:
+def apply(state: RolloutState, serving: FolderState, tell: Callable[[str], None]) -> None:
     """Make the weights what the state says, and wait for the gateways; weights of another rollout are left alone."""
     written = serving.change_weights(lambda present: weights_of(state, present))
-    if written.rollout not in (state.id, None) or not serving.supervisor_lives():
+    if written.rollout not in (state.id, None) or not serving.serves():
         return
     try:
         serving.wait_for_ack(written.version, _ACK_S)

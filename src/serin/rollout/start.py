@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from serin.clients.serving_state import ServingState, Weights
+from serin.clients.serving_state import FolderState, Weights
 from serin.core.errors import RetryableError, ServingError, UsageError
 from serin.core.params import RolloutParams
 from serin.core.revision import Revision
@@ -19,7 +19,7 @@ _POLL_S = 0.2
 _SPAWN_S = 20.0
 
 
-def begin(wanted: str, params: RolloutParams, serving: ServingState, rollouts: Path, now: float) -> RolloutStore:
+def begin(wanted: str, params: RolloutParams, serving: FolderState, rollouts: Path, now: float) -> RolloutStore:
     """Declare a rollout from the present stable revision to ``wanted``, at its first step.
 
     For the canary of a rollout whose loop is gone, that rollout is returned: it goes on from its stored state.
@@ -57,7 +57,7 @@ def begin(wanted: str, params: RolloutParams, serving: ServingState, rollouts: P
     return store
 
 
-def deployed(wanted: str, serving: ServingState) -> str:
+def deployed(wanted: str, serving: FolderState) -> str:
     """The one deployed and ready revision that ``wanted`` names, whole or by its first digits. Raises ServingError."""
     given = Revision.parse(wanted)
     known = sorted(serving.topology().revisions)
@@ -72,7 +72,7 @@ def deployed(wanted: str, serving: ServingState) -> str:
     return matches[0]
 
 
-def spawn(store: RolloutStore, rollouts: Path, serving: ServingState) -> None:
+def spawn(store: RolloutStore, rollouts: Path, serving: FolderState) -> None:
     """Start the loop as a process of its own. Raises ServingError where it ends at once."""
     folders = ["--rollouts", str(rollouts.absolute()), "--state", str(serving.folder)]
     with store.log_path.open("ab") as log:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from serin.clients.serving_state import RevisionStatus, ServingState, Weights
+from serin.clients.serving_state import FolderState, RevisionStatus, Weights
 from serin.clients.storage import Storage, read_json_from
 from serin.core.errors import ConfigError, InputError, ServingError
 from serin.core.params import ServeParams
@@ -62,7 +62,7 @@ def check_model(folder: Path, params: ServeParams) -> None:
 
 
 def deploy(
-    params: ServeParams, storage: Storage, published: Published, state: ServingState, tell: Callable[[str], None]
+    params: ServeParams, storage: Storage, published: Published, state: FolderState, tell: Callable[[str], None]
 ) -> Weights:
     """Declare a revision, wait until it is ready, and make it stable if nothing is; returns the weights then.
 
@@ -70,7 +70,7 @@ def deploy(
         ConfigError: the model cannot be served with these params; nothing was declared.
         ServingError: nothing serves, or the revision could not be loaded and is no longer declared.
     """
-    if not state.supervisor_lives():
+    if not state.serves():
         raise ServingError(f"nothing is served from {state.folder}: run 'serin serve --detach' first")
     revision = str(published.revision)
     folder = storage.fetch_folder(published.prefix, state.folder / "models" / published.revision.label)
@@ -98,14 +98,14 @@ def deploy(
     return weights
 
 
-def _withdraw(state: ServingState, revision: str) -> None:
+def _withdraw(state: FolderState, revision: str) -> None:
     """Declare a revision no longer, and wait until the supervisor has let it go."""
     state.change_topology(lambda topology: topology.without_revision(revision))
-    while state.supervisor_lives() and revision in state.status():
+    while state.serves() and revision in state.status():
         time.sleep(_POLL_S)
 
 
-def _wait_until_ready(params: ServeParams, state: ServingState, revision: str, tell: Callable[[str], None]) -> None:
+def _wait_until_ready(params: ServeParams, state: FolderState, revision: str, tell: Callable[[str], None]) -> None:
     started = time.monotonic()
     said = started - _SAY_EVERY_S
     while True:
@@ -115,7 +115,7 @@ def _wait_until_ready(params: ServeParams, state: ServingState, revision: str, t
             return
         if entry.state == "failed":
             raise ServingError(f"{revision} could not be loaded: {entry.message}; see {state.logs_folder}/ray")
-        if not state.supervisor_lives():
+        if not state.serves():
             raise ServingError(f"serving ended while {revision} was loading: see {state.logs_folder}")
         if now - started > _START_TRIES * params.start_timeout_s:
             raise ServingError(f"{revision} was not ready after {now - started:.0f} s: see {state.logs_folder}")

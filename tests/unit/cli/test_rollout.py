@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from serin.cli.rollout import command
-from serin.clients.serving_state import ServingState
+from serin.clients.serving_state import FolderState
 from serin.core.errors import UsageError
 from serin.core.params import RolloutParams
 from serin.rollout.policy import new_rollout
@@ -16,12 +16,12 @@ from serin.rollout.store import RolloutStore
 
 
 @pytest.fixture
-def started(tmp_path: Path) -> tuple[Path, ServingState]:
+def started(tmp_path: Path) -> tuple[Path, FolderState]:
     """A rollout whose loop is gone, holding the weights."""
     stable, canary = "law@" + "a" * 64, "law@" + "b" * 64
     store = RolloutStore(tmp_path / "rollouts", "r1")
     store.write(new_rollout("r1", stable, canary, "r1", RolloutParams(), time.time()))
-    serving = ServingState(tmp_path / "serve")
+    serving = FolderState(tmp_path / "serve")
     serving.change_weights(
         lambda w: replace(w, rollout="r1", salt="r1", stable=stable, canary=canary, canary_weight=0.05)
     )
@@ -30,7 +30,7 @@ def started(tmp_path: Path) -> tuple[Path, ServingState]:
 
 @pytest.mark.parametrize(("verb", "decision", "winner"), [("promote", "promoted", "b"), ("abort", "aborted", "a")])
 def test_a_decision_by_hand_moves_all_traffic_and_is_kept(
-    started: tuple[Path, ServingState], verb: str, decision: str, winner: str
+    started: tuple[Path, FolderState], verb: str, decision: str, winner: str
 ) -> None:
     folder, serving = started
     options = ["--rollouts", str(folder / "rollouts"), "--state", str(folder / "serve")]

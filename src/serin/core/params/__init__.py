@@ -30,8 +30,9 @@ from serin.core.params.preparation import (
     SourceParams,
     SplitParams,
 )
-from serin.core.params.production import Metric, MetricParams, RolloutParams, ServeParams, StepParams
+from serin.core.params.rollout import Metric, MetricParams, RolloutParams, StepParams
 from serin.core.params.section import Section
+from serin.core.params.serving import ServeParams
 from serin.core.params.training import CheckpointParams, LoraParams, RunParams, TrainParams, ValidationParams
 
 __all__ = [

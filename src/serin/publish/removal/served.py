@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from serin.clients.serving_state import ServingState
+from serin.clients.serving_state import FolderState
 
 
 def served_revisions(states: Sequence[Path]) -> dict[str, str]:
@@ -14,7 +14,7 @@ def served_revisions(states: Sequence[Path]) -> dict[str, str]:
     """
     held: dict[str, str] = {}
     for folder in states:
-        state = ServingState(folder)
+        state = FolderState(folder)
         held |= dict.fromkeys(state.topology().revisions, f"deployed in {folder}")
         weights = state.weights()
         arms = (("stable", weights.stable), ("canary", weights.canary))

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from serin.clients.serving_state import ServingState
+from serin.clients.serving_state import FolderState
 from serin.serve.gateway.app import Gateway
 from serin.serve.gateway.settings import GatewaySettings
 from serin.serve.local.settings import base_url, load_settings
@@ -20,7 +20,7 @@ class GatewayReplica:
 
     async def __serve_build_asgi_app__(self) -> Gateway:
         settings = load_settings(Path(self.run_folder))
-        state = ServingState(Path(settings.state))
+        state = FolderState(Path(settings.state))
         gateway = Gateway(
             GatewaySettings(
                 base_url=base_url(settings.params),

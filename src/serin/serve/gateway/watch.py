@@ -5,7 +5,7 @@ import logging
 import time
 from pathlib import Path
 
-from serin.clients.serving_state import ServingState, Weights
+from serin.clients.serving_state import FolderState, Weights
 from serin.core.errors import InputError
 
 _POLL_S = 0.1
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 class StateWatcher:
     """Polls the files' stamps ten times a second and acknowledges the weights that it follows."""
 
-    def __init__(self, state: ServingState, replica: str) -> None:
+    def __init__(self, state: FolderState, replica: str) -> None:
         self.state = state
         self.replica = replica
         self.weights = Weights()

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from serin.clients.serving_state import ServingState, SupervisorInfo
+from serin.clients.serving_state import FolderState, SupervisorInfo
 from serin.core.errors import ServingError
 
 _POLL_S = 0.1
 _STOP_S = 30.0
 
 
-def start_detached(params: Path, state: ServingState, tell: Callable[[str], None]) -> SupervisorInfo:
+def start_detached(params: Path, state: FolderState, tell: Callable[[str], None]) -> SupervisorInfo:
     """Start the supervisor and return once it is ready; if the wait is interrupted, the supervisor is stopped again.
 
     Raises:
@@ -40,7 +40,7 @@ def start_detached(params: Path, state: ServingState, tell: Callable[[str], None
 
 
 def _wait(
-    child: "subprocess.Popen[bytes]", state: ServingState, log: Path, tell: Callable[[str], None]
+    child: "subprocess.Popen[bytes]", state: FolderState, log: Path, tell: Callable[[str], None]
 ) -> SupervisorInfo:
     shown = 0
     while True:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from serin.clients.serving_state import RevisionStatus, ServingState
+from serin.clients.serving_state import FolderState, RevisionStatus
 from serin.core.errors import SerinError, ServingError
 from serin.core.revision import Revision
 from serin.serve.local.settings import RunSettings, base_url, load_settings
@@ -29,7 +29,7 @@ _GATEWAY_TIMEOUT_S = 90.0
 def main(run_folder: Path) -> None:
     """Run until the parent ends. An error is written to ``supervisor.json`` before the process exits with its code."""
     settings = load_settings(run_folder)
-    state = ServingState(Path(settings.state))
+    state = FolderState(Path(settings.state))
     parent = os.getppid()
     try:
         stack = RayStack(settings, state)
@@ -48,7 +48,7 @@ def main(run_folder: Path) -> None:
 class RayStack:
     """Ray, Serve, the gateway and the revisions of one start."""
 
-    def __init__(self, settings: RunSettings, state: ServingState) -> None:
+    def __init__(self, settings: RunSettings, state: FolderState) -> None:
         self.settings = settings
         self.params = settings.params
         self.state = state

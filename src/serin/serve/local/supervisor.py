@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from serin.clients.files import write_atomically
-from serin.clients.serving_state import ServingState, SupervisorInfo
+from serin.clients.serving_state import FolderState, SupervisorInfo
 from serin.core.errors import ServingError
 from serin.core.params import ServeParams
 from serin.serve.local.ports import free_ports, require_free
@@ -32,7 +32,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def supervise(params: ServeParams, state: ServingState, tell: Callable[[str], None]) -> None:
+def supervise(params: ServeParams, state: FolderState, tell: Callable[[str], None]) -> None:
     """Serve until a signal comes. Whatever happens, no process of this start outlives the call.
 
     Raises:
@@ -67,7 +67,7 @@ def supervise(params: ServeParams, state: ServingState, tell: Callable[[str], No
             state.forget_supervisor()
 
 
-def end_leftovers(state: ServingState) -> int:
+def end_leftovers(state: FolderState) -> int:
     """End what a supervisor that was killed left behind; returns how many processes that were."""
     info = state.supervisor()
     if info is None:
@@ -81,7 +81,7 @@ def end_leftovers(state: ServingState) -> int:
     return ended
 
 
-def _new_run(params: ServeParams, state: ServingState) -> RunSettings:
+def _new_run(params: ServeParams, state: FolderState) -> RunSettings:
     """The folder, marker and secret of one start. The folder's name is short: unix sockets take 107 bytes."""
     if not state.secret_path.exists():
         write_atomically(state.secret_path, secrets.token_bytes(32), mode=0o600)
@@ -103,7 +103,7 @@ def _new_run(params: ServeParams, state: ServingState) -> RunSettings:
     return settings
 
 
-def _run(settings: RunSettings, state: ServingState, asked: Callable[[], bool], tell: Callable[[str], None]) -> None:
+def _run(settings: RunSettings, state: FolderState, asked: Callable[[], bool], tell: Callable[[str], None]) -> None:
     _adopt_orphans()
     started = time.monotonic()
     with (state.logs_folder / "raystack.log").open("ab") as log:
@@ -184,7 +184,7 @@ def _keep_logs(run_folder: Path, logs: Path) -> None:
             shutil.copyfile(source, target / f"haproxy-{source.name}")
 
 
-def stop(state: ServingState, timeout_s: float, tell: Callable[[str], None]) -> int:
+def stop(state: FolderState, timeout_s: float, tell: Callable[[str], None]) -> int:
     """End the supervisor and every process of its start, also of one that was killed; returns how many were left.
 
     The supervisor gets SIGTERM and ``timeout_s`` to end everything itself; what is left then is ended here.
@@ -192,17 +192,17 @@ def stop(state: ServingState, timeout_s: float, tell: Callable[[str], None]) -> 
     info = state.supervisor()
     if info is None:
         return 0
-    if state.supervisor_lives():
+    if state.serves():
         tell(f"asking process {info.pid} to stop")
         os.kill(info.pid, signal.SIGTERM)
         deadline = time.monotonic() + timeout_s
-        while state.supervisor_lives():
+        while state.serves():
             if time.monotonic() > deadline:
                 tell(f"process {info.pid} did not stop in {timeout_s:.0f} s: killing it")
                 os.kill(info.pid, signal.SIGKILL)
                 break
             time.sleep(_POLL_S)
-        while state.supervisor_lives():
+        while state.serves():
             time.sleep(_POLL_S)
         reap()
     return end_leftovers(state)

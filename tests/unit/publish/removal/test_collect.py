@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serin.clients.serving_state import ServingState
+from serin.clients.serving_state import FolderState
 from serin.core.errors import InputError
 from serin.core.revision import Revision
 from serin.publish.removal.collect import Plan, References, decide, plan, remove
@@ -43,7 +43,7 @@ def test_whatever_refers_to_it_keeps_it(tmp_path: Path, holder: str) -> None:
     if holder == "published":
         project.publish()
     if holder == "serving":
-        state = ServingState(tmp_path / ".serin/serve")
+        state = FolderState(tmp_path / ".serin/serve")
         state.change_topology(lambda topology: topology.with_revision(str(project.revision), tmp_path, {}))
     if holder != "pointer":
         (project.outputs.merged / "pointer.json").unlink()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serin.clients.serving_state import ServingState
+from serin.clients.serving_state import FolderState
 from serin.clients.storage import FolderStorage
 from serin.core.errors import GateError, InputError
 from serin.publish.registry.find import published
@@ -48,7 +48,7 @@ def test_what_nothing_holds_goes_and_its_evidence_stays(project: Project) -> Non
 @pytest.mark.parametrize("holder", ["stage", "stable", "canary", "deployed"])
 def test_what_is_needed_is_refused_unless_there_is_a_reason(project: Project, holder: str) -> None:
     revision = str(project.revision)
-    state = ServingState(project.folder / ".serin/demo/serve")
+    state = FolderState(project.folder / ".serin/demo/serve")
     if holder == "stage":
         change_names(project.storage, "law", lambda names: names.with_stage("production", project.revision.digest, AT))
     else:

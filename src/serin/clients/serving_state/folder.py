@@ -1,4 +1,4 @@
-"""The serving state folder: what serve, deploy, rollout and stop tell each other through files.
+"""Serving state in a folder: what serve, deploy, rollout and stop tell each other on one machine.
 
 <state>/supervisor.json     who serves, where, since when, and whether it is ready
 <state>/topology.json       which revisions shall run (desired; read-modify-write under a lock and a version)
@@ -14,71 +14,15 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from serin.clients.files import read_json, write_json
+from serin.clients.serving_state.values import RevisionStatus, Topology, Weights, weights_from
 from serin.core.errors import InputError, RetryableError
 
 ACK_EXPIRES_S = 5.0
 """A gateway replica renews its acknowledgement every second; one this old belongs to a replica that is gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """The split. ``version`` 0 and no ``stable`` mean that nothing has been deployed yet.
-
-    Either ``rollout`` moves units to ``canary``, or ``experiment`` holds ``variants`` (revision to weight) at what they
-    are; ``stable`` has the rest.
-    """
-
-    version: int = 0
-    rollout: str | None = None
-    salt: str = ""
-    stable: str | None = None
-    canary: str | None = None
-    canary_weight: float = 0.0
-    experiment: str | None = None
-    variants: Mapping[str, float] = field(default_factory=dict)
-    shadow: str | None = None
-    """A revision that is asked too, and whose answers nobody gets."""
-    shadow_share: float = 0.0
-    """The share of requests that are mirrored to ``shadow``."""
-
-    def arms(self) -> dict[str, float]:
-        """Arm to weight, in the order that ``core.traffic.assign`` expects. A variant's arm is its revision."""
-        others = {"canary": self.canary_weight} if self.canary is not None else dict(self.variants)
-        return {"stable": 1.0 - sum(others.values()), **others}
-
-    def revisions(self) -> set[str]:
-        """Every revision that the split may answer with."""
-        return {r for r in (self.stable, self.canary, *self.variants) if r is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class Topology:
-    """Revision to what it needs: ``path`` (the model's folder) and ``lineage``."""
-
-    version: int = 0
-    revisions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def with_revision(self, revision: str, path: Path, lineage: Mapping[str, Any]) -> "Topology":
-        """The next version, with ``revision`` in it."""
-        entry = {"path": str(path), "lineage": dict(lineage)}
-        return Topology(self.version + 1, {**self.revisions, revision: entry})
-
-    def without_revision(self, revision: str) -> "Topology":
-        """The next version, without ``revision``."""
-        return Topology(self.version + 1, {name: entry for name, entry in self.revisions.items() if name != revision})
-
-
-@dataclass(frozen=True, slots=True)
-class RevisionStatus:
-    """What the supervisor saw last: ``starting``, ``ready`` or ``failed``, and why."""
-
-    state: str
-    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +46,21 @@ class SupervisorInfo:
         return f"http://{host}:{self.port}"
 
 
-class ServingState:
+class FolderState:
     """Typed access to one state folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
+
+    @property
+    def name(self) -> str:
+        """Where it is, for messages."""
+        return str(self.folder)
+
+    @property
+    def logs(self) -> str:
+        """Where to read on when something went wrong, for messages."""
+        return str(self.logs_folder)
 
     @property
     def weights_path(self) -> Path:
@@ -255,7 +209,7 @@ class ServingState:
                     yield True
                 return
 
-    def supervisor_lives(self) -> bool:
+    def serves(self) -> bool:
         """Whether some process supervises this state folder now."""
         if not self.folder.is_dir():
             return False
@@ -268,21 +222,3 @@ class ServingState:
         with (self.folder / f".{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def weights_from(value: Any) -> Weights:
-    """Weights from their JSON value. Raises InputError where it is none."""
-    try:
-        weights = Weights(**value)
-        shares = (
-            weights.canary_weight,
-            weights.shadow_share,
-            *weights.variants.values(),
-            sum(weights.variants.values()),
-        )
-        valid = isinstance(weights.version, int) and all(0.0 <= share <= 1.0 for share in shares)
-    except (AttributeError, TypeError) as error:
-        raise InputError(f"weights.json is damaged ({error}): remove it and deploy again") from error
-    if not valid:
-        raise InputError(f"weights.json is damaged ({weights}): every share must be in [0, 1]")
-    return weights
