@@ -25,11 +25,11 @@ from serin.clients.files import read_jsonl, write_jsonl
 from serin.clients.serving_state import FolderState, SupervisorInfo
 from serin.clients.storage import FolderStorage
 from serin.core.params import BaseParams, MergeParams, PublishParams
+from serin.core.revision import Revision
 from serin.merge import stage as merge_stage
 from serin.publish import stage as publish_stage
 from serin.publish.evidence import Outputs
 from serin.serve.local.processes import processes_of
-from serin.serve.revisions.application import route_of
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -168,7 +168,7 @@ def test_revisions_answer_nobody_but_the_gateway(production: Production) -> None
 
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for path in ("/v1/models", "/tokenize", "/health"):
-        route = f"{route_of(production.stable)}{path}"
+        route = f"{Revision.parse(production.stable).route}{path}"
         with pytest.raises(urllib.error.HTTPError) as refused:
             opener.open(f"http://127.0.0.1:{production.port}{route}", timeout=10)
         refused.value.close()

@@ -27,6 +27,7 @@ VERBS = {
     "storage": "Point DVC at the storage that params.yaml names.",
     "serve": "Start the gateway and the stable revision.",
     "deploy": "Bring up a published revision beside the others.",
+    "undeploy": "Take a deployed revision away without a failed request.",
     "rollout": "Move traffic to a canary on evidence, or back.",
     "traffic": "Play users who ask held-out questions and post feedback.",
     "job": "Run the stages on a Kubernetes cluster, and watch them.",

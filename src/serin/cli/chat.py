@@ -160,7 +160,7 @@ def _find(params_path: Path, named: str) -> tuple[str, Source]:
     from serin.clients.models import POINTER, read_pointer
     from serin.clients.storage import open_storage
     from serin.core.revision import Revision
-    from serin.serve.deploy import find_published
+    from serin.serve.topology.published import find_published
 
     if not (Path(named) / POINTER).is_file() and (Path(named).is_dir() or "@" not in named):
         return _find_folder(Path(named))

@@ -33,5 +33,10 @@ class Revision:
         """As an object name, Kubernetes label or route: ``law-qa-3f9a1c20``."""
         return f"{self.name}-{self.digest[:SHORT]}"
 
+    @property
+    def route(self) -> str:
+        """The route prefix under which it answers the gateway."""
+        return f"/r/{self.label}"
+
     def __str__(self) -> str:
         return f"{self.name}@{self.digest}"

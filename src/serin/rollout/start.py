@@ -69,6 +69,8 @@ def deployed(wanted: str, serving: FolderState) -> str:
     if entry is None or entry.state != "ready":
         seen = "not running" if entry is None else f"{entry.state} {entry.message}".strip()
         raise ServingError(f"{matches[0]} is {seen}: run 'serin deploy {given}', which waits until it is ready")
+    if matches[0] in serving.weights().retiring:
+        raise ServingError(f"{matches[0]} is being removed: wait for 'serin undeploy', then run 'serin deploy {given}'")
     return matches[0]
 
 

@@ -9,7 +9,7 @@ import pytest
 from serin.clients.files import read_json, read_manifest
 from serin.core.errors import GateError, InputError
 from serin.core.revision import Revision
-from serin.serve.deploy import find_published
+from serin.serve.topology.published import find_published
 
 from .outputs import NOON, Project
 

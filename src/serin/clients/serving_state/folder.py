@@ -5,12 +5,16 @@
 <state>/status.json         which revisions do run (observed; the supervisor alone writes it)
 <state>/weights.json        how traffic is split (desired; versioned)
 <state>/acks/<replica>.json the version of the weights that one gateway replica follows
+<state>/models/<label>/  models that were fetched from storage, while they are deployed
 <state>/evidence/*.jsonl    outcomes and feedback, append-only, one file a gateway replica
 <state>/logs/               what Ray, vLLM and the supervisor say
 """
 
 import fcntl
 import json
+import logging
+import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,9 +22,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from serin.clients.files import read_json, write_json
-from serin.clients.serving_state.values import RevisionStatus, Topology, Weights, weights_from
+from serin.clients.serving_state.values import RevisionStatus, Seen, Topology, Weights, declared_from, weights_from
 from serin.core.errors import InputError, RetryableError
 
+_log = logging.getLogger(__name__)
+_WATCH_POLL_S = 0.1
+_ACK_POLL_S = 0.05
+_ACK_TIMEOUT_S = 10.0
 ACK_EXPIRES_S = 5.0
 """A gateway replica renews its acknowledgement every second; one this old belongs to a replica that is gone."""
 
@@ -48,6 +56,9 @@ class SupervisorInfo:
 
 class FolderState:
     """Typed access to one state folder."""
+
+    renew_s = 1.0
+    """How often a gateway replica renews its acknowledgement."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -81,6 +92,11 @@ class FolderState:
     def acks_folder(self) -> Path:
         """Where gateways acknowledge weights."""
         return self.folder / "acks"
+
+    @property
+    def models_folder(self) -> Path:
+        """Where models lie that were fetched from storage, each under its label."""
+        return self.folder / "models"
 
     @property
     def logs_folder(self) -> Path:
@@ -117,6 +133,10 @@ class FolderState:
         """Say that a gateway replica follows ``version``; renewed every second while it lives."""
         write_json(self.acks_folder / f"{replica}.json", {"version": version})
 
+    def forget(self, replica: str) -> None:
+        """A gateway replica ends: nobody need wait for it."""
+        (self.acks_folder / f"{replica}.json").unlink(missing_ok=True)
+
     def acknowledged(self, version: int, now: float) -> bool:
         """Whether every living gateway replica (at least one) follows ``version`` or a later one."""
         living = []
@@ -128,16 +148,17 @@ class FolderState:
                 continue
         return bool(living) and min(living) >= version
 
-    def wait_for_ack(self, version: int, timeout_s: float = 10.0) -> None:
+    def wait_for_ack(self, version: int, timeout_s: float | None = None) -> None:
         """Return once every living gateway replica follows ``version``. Raises RetryableError when it takes longer."""
-        deadline = time.monotonic() + timeout_s
+        limit_s = _ACK_TIMEOUT_S if timeout_s is None else timeout_s
+        deadline = time.monotonic() + limit_s
         while not self.acknowledged(version, time.time()):
             if time.monotonic() > deadline:
                 raise RetryableError(
-                    f"no gateway acknowledged weights version {version} in {timeout_s:.0f} s: see {self.logs_folder}, "
+                    f"no gateway acknowledged weights version {version} in {limit_s:.0f} s: see {self.logs_folder}, "
                     "and whether 'serin serve' is running"
                 )
-            time.sleep(0.05)
+            time.sleep(_ACK_POLL_S)
 
     def topology(self) -> Topology:
         """Which revisions shall run."""
@@ -146,8 +167,10 @@ class FolderState:
             return Topology()
         value = read_json(path)
         try:
-            return Topology(int(value["version"]), dict(value["revisions"]))
-        except (KeyError, TypeError, ValueError) as error:
+            return Topology(
+                int(value["version"]), {name: declared_from(entry) for name, entry in value["revisions"].items()}
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path} is damaged ({error!r}): remove it and deploy again") from error
 
     def change_topology(self, change: Callable[[Topology], Topology]) -> Topology:
@@ -162,6 +185,24 @@ class FolderState:
         if not self.status_path.exists():
             return {}
         return {name: RevisionStatus(**entry) for name, entry in read_json(self.status_path).items()}
+
+    def look(self) -> Seen:
+        """What a gateway goes by, now. Raises InputError where a file is damaged."""
+        ready = (name for name, entry in self.status().items() if entry.state == "ready")
+        return Seen(self.weights(), frozenset(ready))
+
+    def follow(self, heard: Callable[[Seen], None], stopped: threading.Event) -> None:
+        """Look at the files' stamps ten times a second, and tell when they changed."""
+        stamps: object = None
+        while not stopped.wait(_WATCH_POLL_S):
+            found = [_stamp(path) for path in (self.weights_path, self.status_path)]
+            if found == stamps:
+                continue
+            stamps = found
+            try:
+                heard(self.look())
+            except InputError as error:
+                _log.error("%s", error)
 
     def write_status(self, status: Mapping[str, RevisionStatus]) -> None:
         """The supervisor's alone."""
@@ -182,6 +223,10 @@ class FolderState:
             (self.folder / name).unlink(missing_ok=True)
         for path in self.acks_folder.glob("*.json"):
             path.unlink(missing_ok=True)
+
+    def remove_model(self, label: str) -> None:
+        """Remove a model that was fetched, once nothing runs it; storage has it still."""
+        shutil.rmtree(self.models_folder / label, ignore_errors=True)
 
     def forget_revisions(self) -> None:
         """Nothing is declared any more: no revision runs at the next start, and the next one deployed is stable."""
@@ -222,3 +267,12 @@ class FolderState:
         with (self.folder / f".{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What changes with every write; None where there is no file."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return (stat.st_mtime_ns, stat.st_ino)

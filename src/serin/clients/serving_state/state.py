@@ -1,9 +1,11 @@
 """What every back end of the serving state can do, whether it is a folder or a cluster."""
 
+import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol
 
-from serin.clients.serving_state.values import RevisionStatus, Topology, Weights
+from serin.clients.serving_state.values import RevisionStatus, Seen, Topology, Weights
 
 
 class ServingState(Protocol):
@@ -17,6 +19,10 @@ class ServingState(Protocol):
     def logs(self) -> str:
         """Where to read on when something went wrong, for messages."""
 
+    @property
+    def renew_s(self) -> float:
+        """How often a gateway replica renews its acknowledgement."""
+
     def weights(self) -> Weights:
         """The split as it is declared. Raises InputError where it is damaged."""
 
@@ -26,11 +32,15 @@ class ServingState(Protocol):
     def acknowledge(self, replica: str, version: int) -> None:
         """Say that a gateway replica follows ``version``; renewed while it lives."""
 
-    def acknowledged(self, version: int, now: float) -> bool:
-        """Whether every living gateway replica (at least one) follows ``version`` or a later one."""
+    def forget(self, replica: str) -> None:
+        """A gateway replica ends: nobody need wait for it."""
 
-    def wait_for_ack(self, version: int, timeout_s: float = 10.0) -> None:
-        """Return once every living gateway replica follows ``version``. Raises RetryableError when it takes longer."""
+    def wait_for_ack(self, version: int, timeout_s: float | None = None) -> None:
+        """Return once every living gateway replica (at least one) follows ``version`` or a later one.
+
+        Raises:
+            RetryableError: it takes longer than ``timeout_s``; None: than is usual here.
+        """
 
     def topology(self) -> Topology:
         """Which revisions shall run."""
@@ -39,7 +49,19 @@ class ServingState(Protocol):
         """Write ``change`` of the present topology. It may be called again."""
 
     def status(self) -> Mapping[str, RevisionStatus]:
-        """Which revisions do run, as they were seen last."""
+        """How the declared revisions are, and those that are still draining; one that was not seen yet is missing."""
 
     def serves(self) -> bool:
         """Whether anything serves from this state now."""
+
+    def look(self) -> Seen:
+        """What a gateway goes by, now."""
+
+    def follow(self, heard: Callable[[Seen], None], stopped: threading.Event) -> None:
+        """Call ``heard`` whenever what gateways go by may have changed, until ``stopped``; it runs in a thread of its own.
+
+        What cannot be read leaves the last value in force.
+        """
+
+    def evidence_path(self, replica: str) -> Path:
+        """The file on this machine to which a gateway replica appends what it saw."""

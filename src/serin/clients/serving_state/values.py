@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from serin.core.errors import InputError
@@ -28,6 +27,8 @@ class Weights:
     """A revision that is asked too, and whose answers nobody gets."""
     shadow_share: float = 0.0
     """The share of requests that are mirrored to ``shadow``."""
+    retiring: tuple[str, ...] = ()
+    """Revisions that are about to be removed: they may still run, and nobody is sent to them any more."""
 
     def arms(self) -> dict[str, float]:
         """Arm to weight, in the order that ``core.traffic.assign`` expects. A variant's arm is its revision."""
@@ -38,18 +39,40 @@ class Weights:
         """Every revision that the split may answer with."""
         return {r for r in (self.stable, self.canary, *self.variants) if r is not None}
 
+    def use_of(self, revision: str) -> str | None:
+        """What a revision is needed for, in words; None where nobody is sent to it."""
+        uses = {
+            "stable": revision == self.stable,
+            f"the canary of rollout {self.rollout}": revision == self.canary,
+            f"a variant of experiment {self.experiment}": revision in self.variants,
+            "the shadow": revision == self.shadow,
+        }
+        return next((use for use, holds in uses.items() if holds), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One revision that shall run."""
+
+    prefix: str
+    """Where in storage its model lies."""
+    path: str | None = None
+    """The model's folder on this machine; None where whoever runs it fetches it from storage."""
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What it runs on, as ``serve.revisions`` of params has it; what is left out is that section's default."""
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Revision to what it needs: ``path`` (the model's folder) and ``lineage``."""
+    """Which revisions shall run."""
 
     version: int = 0
-    revisions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    revisions: Mapping[str, Declared] = field(default_factory=dict)
 
-    def with_revision(self, revision: str, path: Path, lineage: Mapping[str, Any]) -> "Topology":
+    def with_revision(self, revision: str, declared: Declared) -> "Topology":
         """The next version, with ``revision`` in it."""
-        entry = {"path": str(path), "lineage": dict(lineage)}
-        return Topology(self.version + 1, {**self.revisions, revision: entry})
+        return Topology(self.version + 1, {**self.revisions, revision: declared})
 
     def without_revision(self, revision: str) -> "Topology":
         """The next version, without ``revision``."""
@@ -58,16 +81,25 @@ class Topology:
 
 @dataclass(frozen=True, slots=True)
 class RevisionStatus:
-    """What was seen last: ``starting``, ``ready`` or ``failed``, and why."""
+    """What was seen last: ``starting``, ``ready``, ``failed`` or ``draining``, and why."""
 
     state: str
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a gateway goes by."""
+
+    weights: Weights = Weights()
+    ready: frozenset[str] = frozenset()
+    """Revisions that answer."""
+
+
 def weights_from(value: Any) -> Weights:
     """Weights from their JSON value. Raises InputError where it is none."""
     try:
-        weights = Weights(**value)
+        weights = Weights(**{**value, "retiring": tuple(value.get("retiring", ()))})
         shares = (
             weights.canary_weight,
             weights.shadow_share,
@@ -76,7 +108,15 @@ def weights_from(value: Any) -> Weights:
         )
         valid = isinstance(weights.version, int) and all(0.0 <= share <= 1.0 for share in shares)
     except (AttributeError, TypeError) as error:
-        raise InputError(f"weights.json is damaged ({error}): remove it and deploy again") from error
+        raise InputError(f"the weights are damaged ({error}): remove them and deploy again") from error
     if not valid:
-        raise InputError(f"weights.json is damaged ({weights}): every share must be in [0, 1]")
+        raise InputError(f"the weights are damaged ({weights}): every share must be in [0, 1]")
     return weights
+
+
+def declared_from(value: Any) -> Declared:
+    """A revision's declaration from its JSON value. Raises InputError where it is none."""
+    try:
+        return Declared(**value)
+    except TypeError as error:
+        raise InputError(f"a declared revision is damaged ({error}): undeploy it and deploy it again") from error

@@ -32,11 +32,12 @@ from serin.core.params.preparation import (
 )
 from serin.core.params.rollout import Metric, MetricParams, RolloutParams, StepParams
 from serin.core.params.section import Section
-from serin.core.params.serving import ServeParams
+from serin.core.params.serving import AutoscalingParams, RevisionParams, ServeParams
 from serin.core.params.training import CheckpointParams, LoraParams, RunParams, TrainParams, ValidationParams
 
 __all__ = [
     "AugmentParams",
+    "AutoscalingParams",
     "BaseParams",
     "CheckpointParams",
     "EndpointParams",
@@ -60,6 +61,7 @@ __all__ = [
     "RebuildParams",
     "RelevanceParams",
     "ResourceParams",
+    "RevisionParams",
     "RolloutParams",
     "RuleParams",
     "RunParams",
@@ -137,4 +139,9 @@ def faults_between_sections(params: Params) -> list[str]:
                 f"storage.url = {params.storage.url!r}: must be s3://bucket/prefix where executor is kubernetes, since "
                 "pods reach no folder of this machine"
             )
+    elif params.serve.executor == "kubernetes" and not params.storage.url.startswith("s3://"):
+        faults.append(
+            f"storage.url = {params.storage.url!r}: must be s3://bucket/prefix where serve.executor is kubernetes, since "
+            "revisions there fetch their models from it"
+        )
     return faults

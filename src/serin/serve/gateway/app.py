@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 
-from serin.clients.serving_state import FolderState
+from serin.clients.serving_state import ServingState
 from serin.serve.asgi import Receive, Scope, Send
 from serin.serve.gateway.completions import RELAYED, Completions
 from serin.serve.gateway.evidence import EvidenceLog
@@ -30,7 +30,7 @@ class Gateway:
     def __init__(
         self,
         settings: GatewaySettings,
-        state: FolderState,
+        state: ServingState,
         replica: str,
         clock: Callable[[], float] = time.time,
         new_nonce: Callable[[], str] = lambda: uuid.uuid4().hex,
@@ -51,7 +51,7 @@ class Gateway:
     async def start(self) -> None:
         """Open the pool and follow the state folder."""
         self.upstream.open()
-        self.watcher.start()
+        await self.watcher.start()
 
     async def close(self) -> None:
         """Let everything go."""

@@ -1,19 +1,33 @@
 """The gateway as a Ray Serve deployment: CPU only, one event loop, no Ray object in the path of a request."""
 
 import os
+import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from serin.clients.serving_state import FolderState
+from serin.clients.serving_state import FolderState, ServingState
+from serin.core.errors import ConfigError
+from serin.core.params import ServeParams
+from serin.serve.drain import replica_s
 from serin.serve.gateway.app import Gateway
 from serin.serve.gateway.settings import GatewaySettings
 from serin.serve.local.settings import base_url, load_settings
+from serin.serve.middleware import SECRET_VARIABLE
+from serin.serve.revisions.application import PARAMS_VARIABLE
 
 _MAX_ONGOING = 4096
+SIGNING_KEY_VARIABLE = "SERIN_SIGNING_KEY"
+"""Signs request ids; the same for all replicas, and for as long as feedback shall be taken."""
+EVIDENCE_VARIABLE = "SERIN_EVIDENCE"
+"""The folder of this pod to which outcomes and feedback are appended."""
+GATEWAY_RESOURCE = "serin_gateway"
+"""Ray's name for the place of one gateway replica on a node of a cluster."""
+_LEAST_KEY_CHARACTERS = 32
 
 
 class GatewayReplica:
-    """What Ray Serve builds in a replica's process; the ASGI application is made inside its event loop."""
+    """What Ray Serve builds in a replica's process on one machine; its ASGI application is made inside its event loop."""
 
     def __init__(self, run_folder: str) -> None:
         self.run_folder = run_folder
@@ -21,31 +35,80 @@ class GatewayReplica:
     async def __serve_build_asgi_app__(self) -> Gateway:
         settings = load_settings(Path(self.run_folder))
         state = FolderState(Path(settings.state))
-        gateway = Gateway(
-            GatewaySettings(
-                base_url=base_url(settings.params),
-                secret=settings.secret,
-                signing_key=state.secret_path.read_bytes(),
-                request_timeout_s=settings.params.request_timeout_s,
-                canary_first_byte_timeout_s=settings.params.canary_first_byte_timeout_s,
-            ),
-            state,
-            replica=f"gateway-{os.getpid()}",
-        )
-        await gateway.start()
-        return gateway
+        told = gateway_settings(settings.params, settings.secret, state.secret_path.read_bytes())
+        return await started(told, state, f"gateway-{os.getpid()}")
+
+
+class ClusterGatewayReplica:
+    """The same in a pod: everything comes from its environment, and the state from the API server."""
+
+    async def __serve_build_asgi_app__(self) -> Gateway:
+        from serin.clients.kubernetes import open_cluster
+        from serin.clients.serving_state.cluster import ClusterState
+
+        params, settings = settings_from(os.environ)
+        cluster = open_cluster(None, None, os.environ)
+        state = ClusterState(cluster, params.rayservice, Path(os.environ[EVIDENCE_VARIABLE]))
+        return await started(settings, state, f"{socket.gethostname()}-{os.getpid()}")
+
+
+async def started(settings: GatewaySettings, state: ServingState, replica: str) -> Gateway:
+    """A gateway that follows the state."""
+    gateway = Gateway(settings, state, replica)
+    await gateway.start()
+    return gateway
+
+
+def gateway_settings(params: ServeParams, secret: str, signing_key: bytes) -> GatewaySettings:
+    """What params say of a gateway that reaches HAProxy on its own machine."""
+    return GatewaySettings(
+        base_url=base_url(params),
+        secret=secret,
+        signing_key=signing_key,
+        request_timeout_s=params.request_timeout_s,
+        canary_first_byte_timeout_s=params.canary_first_byte_timeout_s,
+    )
+
+
+def settings_from(environment: Mapping[str, str]) -> tuple[ServeParams, GatewaySettings]:
+    """The section ``serve`` and the settings of a gateway in a pod. Raises ConfigError where a secret is missing or short."""
+    for name in (SECRET_VARIABLE, SIGNING_KEY_VARIABLE):
+        if len(environment.get(name, "")) < _LEAST_KEY_CHARACTERS:
+            raise ConfigError(
+                f"{name} has fewer than {_LEAST_KEY_CHARACTERS} characters: make the Secret serin-serve as k8s/README.md says"
+            )
+    params = ServeParams.model_validate_json(environment.get(PARAMS_VARIABLE) or "{}")
+    key = environment[SIGNING_KEY_VARIABLE].encode()
+    return params, gateway_settings(params, environment[SECRET_VARIABLE], key)
 
 
 def application(run_folder: str, request_timeout_s: float) -> Any:
-    """The Serve application of the gateway."""
+    """The Serve application of the gateway on one machine."""
+    return _deployment(GatewayReplica, 1, request_timeout_s, {"num_cpus": 0.1}).bind(run_folder)
+
+
+def build(arguments: Mapping[str, Any]) -> Any:
+    """The Serve application of the gateway of a cluster, named in its serveConfigV2.
+
+    Args:
+        arguments: ``replicas``, each on a node of its own that has the resource ``serin_gateway``.
+    """
+    params = ServeParams.model_validate_json(os.environ.get(PARAMS_VARIABLE) or "{}")
+    resources = {"num_cpus": 1, "resources": {GATEWAY_RESOURCE: 1}}
+    deployment = _deployment(ClusterGatewayReplica, int(arguments["replicas"]), params.request_timeout_s, resources)
+    return deployment.bind()
+
+
+def _deployment(
+    replica: type[Any], replicas: int, request_timeout_s: float, ray_actor_options: Mapping[str, Any]
+) -> Any:
     from ray import serve
 
-    deployment = serve.deployment(
-        serve.ingress()(GatewayReplica),
+    return serve.deployment(
+        serve.ingress()(replica),
         name="gateway",
-        num_replicas=1,
+        num_replicas=replicas,
         max_ongoing_requests=_MAX_ONGOING,
-        ray_actor_options={"num_cpus": 0.1},
-        graceful_shutdown_timeout_s=request_timeout_s,
+        ray_actor_options=dict(ray_actor_options),
+        graceful_shutdown_timeout_s=replica_s(request_timeout_s),
     )
-    return deployment.bind(run_folder)

@@ -1,69 +1,73 @@
-"""What a gateway replica knows of the state folder: weights and running revisions, re-read when their files change."""
+"""What a gateway replica knows of the serving state, and its acknowledgement of it."""
 
 import asyncio
 import logging
-import time
-from pathlib import Path
+import threading
 
-from serin.clients.serving_state import FolderState, Weights
-from serin.core.errors import InputError
+from serin.clients.serving_state import Seen, ServingState, Weights
+from serin.core.errors import SerinError
 
-_POLL_S = 0.1
-_RENEW_S = 1.0
+_RETRY_S = 1.0
 _log = logging.getLogger(__name__)
 
 
 class StateWatcher:
-    """Polls the files' stamps ten times a second and acknowledges the weights that it follows."""
+    """Follows the state in a thread, and acknowledges what the event loop goes by: reads and writes hold no request up."""
 
-    def __init__(self, state: FolderState, replica: str) -> None:
+    def __init__(self, state: ServingState, replica: str) -> None:
         self.state = state
         self.replica = replica
         self.weights = Weights()
         self.running: frozenset[str] = frozenset()
-        self._stamps: dict[Path, tuple[int, int]] = {}
-        self._acknowledged_at = 0.0
-        self._task: asyncio.Task[None] | None = None
+        """Revisions that may be asked: they answer, and are not about to be removed."""
+        self._changed = asyncio.Event()
+        self._stopped = threading.Event()
+        self._acknowledging: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Read once, then keep watching."""
-        self.poll(time.monotonic())
-        self._task = asyncio.get_running_loop().create_task(self._watch())
+    async def start(self) -> None:
+        """Look once, then follow. A state that does not answer now is followed all the same."""
+        try:
+            self.go_by(await asyncio.to_thread(self.state.look))
+        except SerinError as error:
+            _log.error("%s", error)
+        loop = asyncio.get_running_loop()
+
+        def heard(seen: Seen) -> None:
+            if not self._stopped.is_set():
+                loop.call_soon_threadsafe(self.go_by, seen)
+
+        threading.Thread(target=self.state.follow, args=(heard, self._stopped), daemon=True).start()
+        self._acknowledging = loop.create_task(self._acknowledge())
 
     async def stop(self) -> None:
-        """Watch no longer."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """Follow no longer, and let nobody wait for this replica."""
+        self._stopped.set()
+        if self._acknowledging is not None:
+            self._acknowledging.cancel()
+            await asyncio.gather(self._acknowledging, return_exceptions=True)
+            try:
+                await asyncio.to_thread(self.state.forget, self.replica)
+            except SerinError as error:
+                _log.warning("%s", error)
 
-    def poll(self, now: float) -> None:
-        """Follow what changed; a damaged file leaves the last good value in force."""
-        changed = False
-        try:
-            if self._changed(self.state.weights_path):
-                self.weights = self.state.weights()
-                changed = True
-            if self._changed(self.state.status_path):
-                status = self.state.status()
-                self.running = frozenset(name for name, entry in status.items() if entry.state == "ready")
-        except InputError as error:
-            _log.error("%s", error)
-        if changed or now - self._acknowledged_at >= _RENEW_S:
-            self.state.acknowledge(self.replica, self.weights.version)
-            self._acknowledged_at = now
+    def go_by(self, seen: Seen) -> None:
+        """Use this for the next request on; an older version, which a slow read may bring, changes nothing."""
+        if seen.weights.version < self.weights.version:
+            return
+        self.weights = seen.weights
+        self.running = seen.ready - set(seen.weights.retiring)
+        self._changed.set()
 
-    def _changed(self, path: Path) -> bool:
-        try:
-            stat = path.stat()
-        except FileNotFoundError:
-            return False
-        stamp = (stat.st_mtime_ns, stat.st_ino)
-        if self._stamps.get(path) == stamp:
-            return False
-        self._stamps[path] = stamp
-        return True
-
-    async def _watch(self) -> None:
+    async def _acknowledge(self) -> None:
         while True:
-            await asyncio.sleep(_POLL_S)
-            self.poll(time.monotonic())
+            self._changed.clear()
+            pause_s = self.state.renew_s
+            try:
+                await asyncio.to_thread(self.state.acknowledge, self.replica, self.weights.version)
+            except SerinError as error:
+                _log.warning("%s; the weights in force are version %d", error, self.weights.version)
+                pause_s = _RETRY_S
+            try:
+                await asyncio.wait_for(self._changed.wait(), pause_s)
+            except TimeoutError:
+                continue

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from serin.clients.serving_state import FolderState, RevisionStatus
-from serin.core.errors import SerinError, ServingError
+from serin.clients.serving_state import Declared, FolderState, RevisionStatus
+from serin.core.errors import RetryableError, SerinError, ServingError
+from serin.core.params import RevisionParams
 from serin.core.revision import Revision
+from serin.serve.local.last_words import why
 from serin.serve.local.settings import RunSettings, base_url, load_settings
 from serin.serve.middleware import SECRET_HEADER
 
@@ -24,6 +26,10 @@ _LOGICAL_CPUS = 16
 """What Ray is told: its actors mostly wait, and on two cores an honest count leaves some of them unscheduled forever."""
 _GATEWAY = "gateway"
 _GATEWAY_TIMEOUT_S = 90.0
+_HAS_FAILED = "failed to start"
+"""In what Serve says of a deployment whose constructor raised, also while it tries again."""
+_RAY_IS_LATE = "timed out during startup"
+"""In the message of ``ray/_private/node.py`` after its 30 s."""
 
 
 def main(run_folder: Path) -> None:
@@ -54,22 +60,35 @@ class RayStack:
         self.state = state
         self.status: dict[str, RevisionStatus] = {}
         self.begun: dict[str, float] = {}
+        self.began_at: dict[str, float] = {}
+        """As ``begun``, in Unix seconds: as files have it."""
+        self.applied: dict[str, Declared] = {}
         self.on_gpu = False
 
     def start(self) -> None:
-        """Ray, HAProxy and the gateway. Raises ServingError."""
+        """Ray, HAProxy and the gateway.
+
+        Raises:
+            RetryableError: Ray's node did not come up in the time that Ray gives it.
+            ServingError: the gateway does not answer.
+        """
         import ray
         from ray import serve
 
         threading.Thread(target=_import_builder, daemon=True).start()
-        ray.init(
-            num_cpus=max(_LOGICAL_CPUS, os.cpu_count() or 1),
-            include_dashboard=False,
-            log_to_driver=False,
-            _temp_dir=f"{self.settings.run_folder}/ray",
-            _node_ip_address="127.0.0.1",
-            object_store_memory=100 << 20,
-        )
+        try:
+            ray.init(
+                num_cpus=max(_LOGICAL_CPUS, os.cpu_count() or 1),
+                include_dashboard=False,
+                log_to_driver=False,
+                _temp_dir=f"{self.settings.run_folder}/ray",
+                _node_ip_address="127.0.0.1",
+                object_store_memory=100 << 20,
+            )
+        except Exception as error:  # Ray raises just this
+            if _RAY_IS_LATE not in str(error):
+                raise
+            raise RetryableError(f"Ray did not start: {error}; close other programs, and try again") from error
         self.on_gpu = ray.cluster_resources().get("GPU", 0) > 0
         serve.start(http_options={"host": self.params.host, "port": self.params.port})
         from serin.serve.gateway import replica
@@ -82,15 +101,17 @@ class RayStack:
         """One step towards the declared topology; revisions start one at a time, stable first."""
         before = dict(self.status)
         topology = self.state.topology()
-        for revision in list(self.status):
+        for revision, entry in list(self.status.items()):
             if revision not in topology.revisions:
                 self._remove(revision)
+            elif self.applied.get(revision) != topology.revisions[revision] and entry.state == "ready":
+                self._apply(revision, topology.revisions[revision])
         self._observe(now)
         declared = sorted(topology.revisions, key=lambda r: r != self.state.weights().stable)
         if not any(entry.state == "starting" for entry in self.status.values()):
             waiting = [revision for revision in declared if revision not in self.status]
             if waiting:
-                self._begin(waiting[0], Path(topology.revisions[waiting[0]]["path"]), now)
+                self._begin(waiting[0], topology.revisions[waiting[0]], now)
         if self.status != before:
             self.state.write_status(self.status)
         settled = all(r in self.status and self.status[r].state != "starting" for r in declared)
@@ -99,30 +120,41 @@ class RayStack:
             self.state.write_status(self.status)
             self.state.write_supervisor(replace(info, ready=True))
 
-    def _begin(self, revision: str, model: Path, now: float) -> None:
+    def _begin(self, revision: str, declared: Declared, now: float) -> None:
+        self.begun[revision] = now
+        self.began_at[revision] = time.time()
+        self.status[revision] = RevisionStatus("starting")
+        self.state.write_status(self.status)
+        try:
+            self._apply(revision, declared)
+        except (ValueError, OSError) as error:
+            self.status[revision] = RevisionStatus("failed", f"vLLM refuses it: {error}")
+
+    def _apply(self, revision: str, declared: Declared) -> None:
+        """Make a revision run as it is declared; one that runs is scaled in place."""
         from ray import serve
 
         from serin.serve.revisions import application as revisions
 
-        self.begun[revision] = now
-        self.status[revision] = RevisionStatus("starting")
-        self.state.write_status(self.status)
-        try:
-            application = revisions.application(self.params, revision, model, self.on_gpu)
-        except (ValueError, OSError) as error:
-            self.status[revision] = RevisionStatus("failed", f"vLLM refuses it: {error}")
-            return
-        target = serve.RunTarget(
-            target=application, name=Revision.parse(revision).label, route_prefix=revisions.route_of(revision)
-        )
+        named = Revision.parse(revision)
+        settings = RevisionParams.model_validate(dict(declared.settings))
+        on_gpu = self.on_gpu and settings.gpus > 0
+        self.applied[revision] = declared
+        application = revisions.application(self.params, revision, Path(declared.path or ""), settings, on_gpu)
+        target = serve.RunTarget(target=application, name=named.label, route_prefix=named.route)
         serve.run_many([target], wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
 
     def _remove(self, revision: str) -> None:
+        """Let a revision answer what it has begun and end; it is told of until Serve knows nothing of it any more."""
         from ray import serve
 
-        serve.delete(Revision.parse(revision).label, _blocking=False)
-        self.status.pop(revision)
-        self.begun.pop(revision, None)
+        if self.status[revision].state != "draining":
+            self.status[revision] = RevisionStatus("draining")
+            serve.delete(Revision.parse(revision).label, _blocking=False)
+        elif Revision.parse(revision).label not in serve.status().applications:
+            self.status.pop(revision)
+            self.begun.pop(revision, None)
+            self.applied.pop(revision, None)
 
     def _observe(self, now: float) -> None:
         from ray import serve
@@ -130,9 +162,10 @@ class RayStack:
         applications = serve.status().applications
         for revision, known in list(self.status.items()):
             seen = applications.get(Revision.parse(revision).label)
-            if known.state == "failed" or seen is None:
+            if known.state in ("failed", "draining") or seen is None:
                 continue
-            self.status[revision] = self._judge(revision, known, seen.status.value, seen.message, now)
+            said = "\n".join([seen.message, *(each.message for each in seen.deployments.values())])
+            self.status[revision] = self._judge(revision, known, seen.status.value, said, now)
             if self.status[revision].state == "failed":
                 serve.delete(Revision.parse(revision).label, _blocking=False)
 
@@ -145,16 +178,23 @@ class RayStack:
             self.begun[revision] = now
             return RevisionStatus("starting", "restarting after a crash")
         if seen == "DEPLOY_FAILED":
-            return RevisionStatus("failed", _last_line(message))
+            return RevisionStatus("failed", self._why(revision, message))
         if now - self.begun[revision] > self.params.start_timeout_s:
             limit = self.params.start_timeout_s
-            return RevisionStatus("failed", f"not ready after {limit:.0f} s (serve.start_timeout_s)")
+            last = self._why(revision, message)
+            return RevisionStatus(
+                "failed", f"not ready after {limit:.0f} s (serve.start_timeout_s)" + (f"; last: {last}" if last else "")
+            )
+        if _HAS_FAILED in message:
+            return RevisionStatus("starting", f"a try failed: {self._why(revision, message)}")
         return known
 
-    def _answers(self, revision: str) -> bool:
-        from serin.serve.revisions import application as revisions
+    def _why(self, revision: str, message: str) -> str:
+        logs = Path(self.settings.run_folder) / "ray/session_latest/logs"
+        return why(message, logs, self.began_at[revision])
 
-        url = f"{base_url(self.params)}{revisions.route_of(revision)}/health"
+    def _answers(self, revision: str) -> bool:
+        url = f"{base_url(self.params)}{Revision.parse(revision).route}/health"
         return _status_of(url, {SECRET_HEADER: self.settings.secret}) == 200
 
     def _wait_for_gateway(self, clock: Callable[[], float]) -> None:
@@ -182,11 +222,6 @@ def _status_of(url: str, headers: dict[str, str]) -> int:
         return error.code
     except OSError:
         return 0
-
-
-def _last_line(message: str) -> str:
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return lines[-1] if lines else "Ray Serve gave no reason"
 
 
 if __name__ == "__main__":

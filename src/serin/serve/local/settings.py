@@ -7,11 +7,11 @@ from typing import Any
 
 from serin.clients.files import read_json, write_json
 from serin.core.params import ServeParams
+from serin.serve.drain import hard_stop_s
 from serin.serve.local.processes import MARKER_VARIABLE
 from serin.serve.middleware import SECRET_VARIABLE
 
 _FILE = "settings.json"
-_HARD_STOP_MARGIN_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,11 @@ def load_settings(run_folder: Path) -> RunSettings:
     return RunSettings(**read_json(run_folder / _FILE))
 
 
+def haproxy_program(settings: RunSettings) -> Path:
+    """What Ray starts as HAProxy; see ``haproxy``."""
+    return Path(settings.run_folder) / "haproxy-on-loopback"
+
+
 def base_url(params: ServeParams) -> str:
     """Where processes on this machine reach HAProxy."""
     host = "127.0.0.1" if params.host in ("0.0.0.0", "") else params.host
@@ -50,9 +55,8 @@ def base_url(params: ServeParams) -> str:
 def environment(settings: RunSettings, inherited: Mapping[str, str]) -> dict[str, str]:
     """The environment of the Ray process and, through it, of every process it starts.
 
-    HAProxy's hard stop and the replicas' drain exceed the longest request, so that a reload never cuts one.
+    HAProxy's hard stop exceeds the longest request, so that a reload never cuts one.
     """
-    hard_stop_s = int(settings.params.request_timeout_s) + _HARD_STOP_MARGIN_S
     haproxy = Path(settings.run_folder) / "haproxy"
     return {
         **inherited,
@@ -72,6 +76,7 @@ def environment(settings: RunSettings, inherited: Mapping[str, str]) -> dict[str
         "RAY_SERVE_LLM_ENABLE_DIRECT_STREAMING": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serin.serve.middleware.http_middlewares",
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(haproxy_program(settings)),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(settings.stats_port),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(settings.metrics_port),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
@@ -79,7 +84,7 @@ def environment(settings: RunSettings, inherited: Mapping[str, str]) -> dict[str
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
-        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(hard_stop_s),
+        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(hard_stop_s(settings.params.request_timeout_s)),
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
     }

@@ -16,19 +16,23 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from serin.clients.files import write_atomically
 from serin.clients.serving_state import FolderState, SupervisorInfo
-from serin.core.errors import ServingError
+from serin.core.errors import RetryableError, ServingError
 from serin.core.params import ServeParams
+from serin.serve.local.haproxy import write_program
 from serin.serve.local.ports import free_ports, require_free
 from serin.serve.local.processes import end_all, reap
-from serin.serve.local.settings import RunSettings, environment
+from serin.serve.local.settings import RunSettings, environment, haproxy_program
 
 _POLL_S = 0.1
 _PR_SET_CHILD_SUBREAPER = 36
+_RAY_TRIES = 3
+"""Ray gives its own node 30 s to come up, which a busy machine may exceed (``ray/_private/node.py``)."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -100,26 +104,27 @@ def _new_run(params: ServeParams, state: FolderState) -> RunSettings:
     )
     settings.save()
     (Path(run_folder) / "tmp").mkdir()
+    write_program(haproxy_program(settings), (stats_port, metrics_port))
     return settings
 
 
 def _run(settings: RunSettings, state: FolderState, asked: Callable[[], bool], tell: Callable[[str], None]) -> None:
     _adopt_orphans()
     started = time.monotonic()
-    with (state.logs_folder / "raystack.log").open("ab") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "serin.serve.local.raystack", settings.run_folder],
-            cwd=settings.run_folder,
-            env=environment(settings, os.environ),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    child = _start_ray(settings, state)
+    tries = 1
     tell(f"starting Ray, HAProxy and the gateway; logs are in {state.logs_folder}")
     told: set[tuple[str, str]] = set()
     ready = False
     while not asked():
+        if child.poll() == RetryableError.exit_code and tries < _RAY_TRIES:
+            tries += 1
+            tell(f"Ray did not come up in its time: try {tries} of {_RAY_TRIES}")
+            end_all(settings.marker, settings.run_folder)
+            info = state.supervisor()
+            if info is not None:
+                state.write_supervisor(replace(info, error=None, exit_code=None))
+            child = _start_ray(settings, state)
         if child.poll() is not None:
             info = state.supervisor()
             reason = info.error if info and info.error else f"Ray's process ended with {child.returncode}"
@@ -135,6 +140,19 @@ def _run(settings: RunSettings, state: FolderState, asked: Callable[[], bool], t
         time.sleep(_POLL_S)
         _reap_adopted(child)
     tell("stopping")
+
+
+def _start_ray(settings: RunSettings, state: FolderState) -> "subprocess.Popen[bytes]":
+    with (state.logs_folder / "raystack.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "serin.serve.local.raystack", settings.run_folder],
+            cwd=settings.run_folder,
+            env=environment(settings, os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
 
 
 def _reap_adopted(child: "subprocess.Popen[bytes]") -> None:

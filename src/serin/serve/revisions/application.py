@@ -1,23 +1,28 @@
 """A revision as a Ray Serve application: vLLM behind direct streaming, one model, one route."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from serin.core.params import ServeParams
+from serin.clients.serving_state import declared_from
+from serin.core.params import RevisionParams, ServeParams
 from serin.core.revision import Revision
+from serin.serve.drain import replica_s
+from serin.serve.revisions.node_cache import MODELS_VARIABLE
 
 _HEALTH_PERIOD_S = 2.0
 _START_TRIES = 2
+_GPU_MEMORY = 0.9
+"""The part of its GPUs' memory that a revision takes: vLLM's own default, of which a share of a GPU gets its share."""
+PARAMS_VARIABLE = "SERIN_SERVE_PARAMS"
+"""The section ``serve`` of params in JSON: what every revision of a Ray cluster has in common."""
 
 
-def route_of(revision: str) -> str:
-    """The route prefix under which a revision answers the gateway."""
-    return f"/r/{Revision.parse(revision).label}"
-
-
-def engine_arguments(params: ServeParams, revision: str, on_gpu: bool) -> dict[str, Any]:
+def engine_arguments(params: ServeParams, revision: str, settings: RevisionParams, on_gpu: bool) -> dict[str, Any]:
     """What vLLM is told, beside the model and its name."""
     arguments: dict[str, Any] = {
+        **settings.vllm,
         "dtype": params.dtype,
         "max_model_len": params.max_model_len,
         "fingerprint_mode": "custom",
@@ -27,32 +32,93 @@ def engine_arguments(params: ServeParams, revision: str, on_gpu: bool) -> dict[s
         "middleware": ["serin.serve.middleware.RequireSecret"],
     }
     if not on_gpu:
-        arguments |= {"enforce_eager": True, "kv_cache_memory_bytes": int(params.kv_cache_gib * (1 << 30))}
+        own = {"enforce_eager": True, "kv_cache_memory_bytes": int(params.kv_cache_gib * (1 << 30))}
+        return own | arguments
+    if settings.gpus > 1:
+        arguments["tensor_parallel_size"] = int(settings.gpus)
+    if settings.gpus < 1:
+        arguments = {"gpu_memory_utilization": round(_GPU_MEMORY * settings.gpus, 3)} | arguments
     return arguments
 
 
-def llm_config(params: ServeParams, revision: str, model: Path, on_gpu: bool) -> dict[str, Any]:
-    """The builder's view of one revision, as ``ray.serve.llm.LLMConfig`` takes it."""
-    return {
-        "model_loading_config": {"model_id": revision, "model_source": str(model)},
-        "engine_kwargs": engine_arguments(params, revision, on_gpu),
-        "accelerator_config": None if on_gpu else {"kind": "cpu"},
-        "callback_config": {"callback_class": "serin.serve.revisions.local_model.LocalModel"},
-        "log_engine_metrics": False,
-        "deployment_config": {
-            "name": Revision.parse(revision).label,
-            "num_replicas": 1,
-            "max_constructor_retry_count": _START_TRIES,
-            "health_check_period_s": _HEALTH_PERIOD_S,
-            "health_check_timeout_s": 30.0,
-            "graceful_shutdown_timeout_s": params.request_timeout_s,
-        },
+def deployment_options(params: ServeParams, revision: str, settings: RevisionParams) -> dict[str, Any]:
+    """How Ray Serve runs a revision's replicas (``ray.serve.schema.DeploymentSchema``)."""
+    options: dict[str, Any] = {
+        "name": Revision.parse(revision).label,
+        "max_constructor_retry_count": _START_TRIES,
+        "health_check_period_s": _HEALTH_PERIOD_S,
+        "health_check_timeout_s": 30.0,
+        "graceful_shutdown_timeout_s": replica_s(params.request_timeout_s),
+    }
+    if settings.autoscaling is None:
+        return options | {"num_replicas": settings.replicas}
+    scaling = settings.autoscaling
+    return options | {
+        "autoscaling_config": {
+            "min_replicas": scaling.min_replicas,
+            "max_replicas": scaling.max_replicas,
+            "target_ongoing_requests": scaling.target_ongoing,
+        }
     }
 
 
-def application(params: ServeParams, revision: str, model: Path, on_gpu: bool) -> Any:
-    """The Serve application of one revision. Needs a running Ray."""
+def llm_config(
+    params: ServeParams,
+    revision: str,
+    model: Path,
+    settings: RevisionParams,
+    on_gpu: bool,
+    prefix: str | None = None,
+) -> dict[str, Any]:
+    """The builder's view of one revision, as ``ray.serve.llm.LLMConfig`` takes it.
+
+    Args:
+        params: what all revisions have in common.
+        revision: its whole name.
+        model: the folder of its model on the node.
+        settings: what it runs on.
+        on_gpu: whether it runs on GPUs.
+        prefix: where in storage a replica fetches the model from before it loads it; None: it is there already.
+    """
+    callback: dict[str, Any] = {"callback_class": "serin.serve.revisions.local_model.LocalModel"}
+    if prefix is not None:
+        callback["callback_kwargs"] = {"prefix": prefix}
+    config: dict[str, Any] = {
+        "model_loading_config": {"model_id": revision, "model_source": str(model)},
+        "engine_kwargs": engine_arguments(params, revision, settings, on_gpu),
+        "callback_config": callback,
+        "log_engine_metrics": False,
+        "deployment_config": deployment_options(params, revision, settings),
+    }
+    if not on_gpu:
+        return config | {"accelerator_config": {"kind": "cpu"}}
+    if settings.accelerator_type is not None:
+        config["accelerator_type"] = settings.accelerator_type
+    if settings.gpus < 1:
+        config["placement_group_config"] = {"bundle_per_worker": {"CPU": 1, "GPU": settings.gpus}}
+    return config
+
+
+def application(params: ServeParams, revision: str, model: Path, settings: RevisionParams, on_gpu: bool) -> Any:
+    """The Serve application of one revision whose model lies on this machine. Needs a running Ray."""
+    return _built(llm_config(params, revision, model, settings, on_gpu))
+
+
+def build(arguments: Mapping[str, Any]) -> Any:
+    """The Serve application of one revision of a cluster, named in its serveConfigV2; its replicas fetch the model.
+
+    Args:
+        arguments: the revision and its ``Declared``, as ``clients.serving_state`` writes them.
+    """
+    revision = str(arguments["revision"])
+    declared = declared_from({key: value for key, value in arguments.items() if key != "revision"})
+    params = ServeParams.model_validate_json(os.environ.get(PARAMS_VARIABLE) or "{}")
+    folder = Path(os.environ[MODELS_VARIABLE]) / Revision.parse(revision).label
+    settings = RevisionParams.model_validate(dict(declared.settings))
+    return _built(llm_config(params, revision, folder, settings, settings.gpus > 0, declared.prefix))
+
+
+def _built(config: dict[str, Any]) -> Any:
     from ray.serve.llm import LLMConfig, build_openai_app
 
-    config = {k: v for k, v in llm_config(params, revision, model, on_gpu).items() if v is not None}
     return build_openai_app({"llm_configs": [LLMConfig(**config)]})

@@ -1,0 +1,38 @@
+"""From params and options to the serving state that a verb works on."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from serin.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from serin.clients.serving_state import ServingState
+    from serin.core.params import Params
+
+state_option = click.option("--state", type=click.Path(path_type=Path), default=Path(".serin/serve"), show_default=True)
+
+
+def serving_state(params: "Params", folder: Path) -> "ServingState":
+    """The folder, or what ``serve.executor`` of params names instead.
+
+    Raises:
+        UsageError: a folder was given, and params name a cluster.
+    """
+    from serin.clients.serving_state import FolderState
+
+    if params.serve.executor == "local":
+        return FolderState(folder)
+    source = click.get_current_context().get_parameter_source("state")
+    if source is not click.core.ParameterSource.DEFAULT:
+        raise UsageError("--state: only where serve.executor is local, and params.yaml has kubernetes; leave it out")
+    from serin.cli.cluster import connect
+    from serin.clients.serving_state.cluster import ClusterState
+
+    return ClusterState(connect(params, None, None), params.serve.rayservice, folder / "evidence")
+
+
+def tell(line: str) -> None:
+    """Say something of how it goes."""
+    click.echo(line, err=True)

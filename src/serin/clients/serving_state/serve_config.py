@@ -1,0 +1,120 @@
+"""Revisions as applications of a RayService: which of its serveConfigV2 are ours, and what its status says of them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import yaml
+
+from serin.clients.serving_state.values import Declared, RevisionStatus, Topology, declared_from
+from serin.core.errors import InputError
+from serin.core.revision import Revision
+
+REVISION_BUILDER = "serin.serve.revisions.application:build"
+"""The import path of an application that Serin owns; its args are a ``Declared`` and the revision's name."""
+
+
+def application_of(revision: str, declared: Declared) -> dict[str, Any]:
+    """A revision as ``ray.serve.schema.ServeApplicationSchema`` has it."""
+    named = Revision.parse(revision)
+    arguments = {key: value for key, value in asdict(declared).items() if key != "path"}
+    return {
+        "name": named.label,
+        "route_prefix": named.route,
+        "import_path": REVISION_BUILDER,
+        "args": {"revision": revision, **arguments},
+    }
+
+
+def applications_with(config: Mapping[str, Any], present: Topology, wanted: Topology) -> list[dict[str, Any]]:
+    """The applications of ``config``, in their order, for ``wanted`` instead of ``present``; new ones come last."""
+    kept = []
+    for application in config["applications"]:
+        revision = _revision_in(application)
+        if revision is None:
+            kept.append(application)
+        elif revision in wanted.revisions:
+            same = wanted.revisions[revision] == present.revisions[revision]
+            kept.append(application if same else application_of(revision, wanted.revisions[revision]))
+    new = [name for name in wanted.revisions if name not in present.revisions]
+    return kept + [application_of(name, wanted.revisions[name]) for name in new]
+
+
+def read_serve_config(service: Mapping[str, Any]) -> dict[str, Any]:
+    """The Serve config of a RayService. Raises InputError where it is none."""
+    name = service["metadata"]["name"]
+    try:
+        config = yaml.safe_load(service["spec"].get("serveConfigV2") or "{}")
+        applications = [dict(each) for each in config.get("applications") or []]
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+        raise InputError(f"serveConfigV2 of RayService {name} is no Serve config ({error}): mend it") from error
+    return {**config, "applications": applications}
+
+
+def written(config: Mapping[str, Any]) -> str:
+    """A Serve config as text, in the order in which it was read."""
+    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=120)
+
+
+def topology_of(service: Mapping[str, Any]) -> Topology:
+    """The revisions that a RayService declares. Raises InputError where it is damaged."""
+    revisions = {}
+    for application in read_serve_config(service)["applications"]:
+        revision = _revision_in(application)
+        if revision is not None:
+            arguments = {key: value for key, value in application["args"].items() if key != "revision"}
+            revisions[revision] = declared_from(arguments)
+    return Topology(int(service["metadata"].get("generation", 0)), revisions)
+
+
+def status_of(service: Mapping[str, Any]) -> dict[str, RevisionStatus]:
+    """How revisions are, from what the operator read of Ray's dashboard.
+
+    One that is declared and does not show yet is missing; one that shows and is not declared any more is draining, under its
+    label, since nothing says its whole name.
+    """
+    seen = _applications_seen(service.get("status") or {})
+    declared = {Revision.parse(name).label: name for name in topology_of(service).revisions}
+    found = {}
+    for label, application in seen.items():
+        if label in declared:
+            found[declared[label]] = _judged(application)
+        elif application.get("status") == "DELETING":
+            found[label] = RevisionStatus("draining")
+    return found
+
+
+def _applications_seen(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Those of the Ray cluster that serves; of the one that is being made where none serves yet."""
+    active = status.get("activeServiceStatus") or {}
+    shown = active if active.get("rayClusterName") else status.get("pendingServiceStatus") or {}
+    return dict(shown.get("applicationStatuses") or {})
+
+
+def _judged(application: Mapping[str, Any]) -> RevisionStatus:
+    """Serve's words (ray.serve.schema.ApplicationStatus) in ours."""
+    state = str(application.get("status", ""))
+    if state == "RUNNING":
+        return RevisionStatus("ready")
+    deployments = (application.get("serveDeploymentStatuses") or {}).values()
+    said = [str(application.get("message") or ""), *(str(each.get("message") or "") for each in deployments)]
+    message = "\n".join(filter(None, said))
+    if state == "DEPLOY_FAILED":
+        return RevisionStatus("failed", last_words(message))
+    return RevisionStatus("starting", last_words(message) if state == "UNHEALTHY" else "")
+
+
+def last_words(message: str) -> str:
+    """What an error says at its end, out of Serve's message with a traceback in it; empty where it says nothing."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def _revision_in(application: Mapping[str, Any]) -> str | None:
+    """The revision that an application is; None where Serin does not own it."""
+    if application.get("import_path") != REVISION_BUILDER:
+        return None
+    revision = (application.get("args") or {}).get("revision")
+    if not isinstance(revision, str):
+        raise InputError(f"application {application.get('name')!r} names no revision in its args: mend serveConfigV2")
+    return revision
