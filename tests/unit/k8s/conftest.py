@@ -16,6 +16,7 @@ from serin.controller.jobs import render
 from serin.core.task import STAGES, Stage
 
 ROOT = Path(__file__).parents[3]
+SERVING = "k8s/overlays/serving"
 HASH = "0" * 32 + ".dir"
 Manifest = dict[str, Any]
 
@@ -75,7 +76,7 @@ def job(stage: Stage, **placement: Any) -> Manifest:
 
 def pods() -> list[Pod]:
     """One for each template: of the controller, of serving, and of every stage of a run."""
-    made = [(m["metadata"].get("namespace", "serin"), m) for m in (*build("k8s/overlays/prod"), *build("k8s/serving"))]
+    made = [(m["metadata"].get("namespace", "serin"), m) for m in (*build("k8s/overlays/prod"), *build(SERVING))]
     made += [("serin", job(stage, nodes=2 if stage == "train" else 1)) for stage in STAGES]
     return [
         Pod(path, namespace, template["metadata"]["labels"], template["spec"])
@@ -175,7 +176,7 @@ class Cluster:
 
     def everything(self) -> list[Manifest]:
         """All objects of the production overlay and of serving."""
-        return [*build("k8s/overlays/prod"), *build("k8s/serving")]
+        return [*build("k8s/overlays/prod"), *build(SERVING)]
 
     def of(self, kind: str) -> list[Manifest]:
         """Those of one kind."""

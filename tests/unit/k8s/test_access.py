@@ -1,7 +1,7 @@
 """The Roles allow what the code asks of the API server: not less, since a call would fail, and not more."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,14 @@ KINDS_OF = {
     "watcher.py:_watch": tuple(watched.kind for watched in WATCHED),
 }
 """Which kinds a function means that is given one."""
+STATE = SOURCE / "clients/serving_state"
+OF_GATEWAYS = {"acknowledge", "forget", "look", "_follow", "weights", "_service"}
+"""Methods of ``ClusterState`` that a gateway calls; ``weights`` and ``_service`` only read."""
+OBJECTS = {
+    "self._weights_name": ("", "configmaps", "serin-serve-weights"),
+    "self._gateways_name": ("", "configmaps", "serin-serve-gateways"),
+    "self.rayservice": ("ray.io", "rayservices", "serin-serve"),
+}
 
 
 def calls(folder: Path) -> Iterator[tuple[str, str, tuple[Kind, ...]]]:
@@ -94,6 +102,50 @@ def test_a_user_may_do_what_the_command_line_does(cluster: Any) -> None:
     assert needed <= allowed(role)
 
 
+def asked_of_state(functions: Callable[[str], bool]) -> set[tuple[str, str, str, str]]:
+    """Group, resource, name and verb of what these methods of ``ClusterState`` ask for."""
+    found: set[tuple[str, str, str, str]] = set()
+    for function in ast.walk(ast.parse((STATE / "cluster.py").read_text())):
+        if not isinstance(function, ast.FunctionDef) or not functions(function.name):
+            continue
+        for node in ast.walk(function):
+            if not isinstance(node, ast.Call) or ast.unparse(node.func).rpartition(".")[0] != "self.cluster":
+                continue
+            verbs = VERBS[ast.unparse(node.func).rpartition(".")[2]]
+            if function.name == "_follow":
+                named = [OBJECTS["self._weights_name"], OBJECTS["self.rayservice"]]
+            elif verbs == ["create"]:
+                continue  # only where nobody applied k8s/serving
+            else:
+                named = [OBJECTS[ast.unparse(node.args[1])]]
+            found |= {(*each, verb) for each in named for verb in verbs}
+    return found
+
+
+def allowed_by_name(cluster: Any, role: str) -> set[tuple[str, str, str, str]]:
+    (found,) = [each for each in cluster.of("Role") if each["metadata"]["name"] == role]
+    return {
+        (group, resource, name, verb)
+        for rule in found["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for name in rule["resourceNames"]
+        for verb in rule["verbs"]
+    }
+
+
+def test_a_gateway_may_do_what_it_does_to_three_objects_and_nothing_else(cluster: Any) -> None:
+    asked_for = asked_of_state(lambda name: name in OF_GATEWAYS)
+    assert ("", "configmaps", "serin-serve-gateways", "patch") in asked_for
+    assert allowed_by_name(cluster, "serin-gateway") == asked_for
+
+
+def test_who_deploys_may_do_what_deploy_does_and_nothing_else(cluster: Any) -> None:
+    assert allowed_by_name(cluster, "serin-deployer") == asked_of_state(
+        lambda name: name not in {"acknowledge", "_follow"}
+    )
+
+
 @pytest.mark.parametrize("forbidden", ["secrets", "pods/exec", "serviceaccounts/token", "*"])
 def test_nobody_may_take_what_is_not_theirs(cluster: Any, forbidden: str) -> None:
     for role in cluster.of("Role"):
@@ -106,9 +158,11 @@ def test_no_right_reaches_beyond_the_namespace(cluster: Any) -> None:
     assert cluster.of("ClusterRoleBinding") == []
 
 
-def test_the_controllers_role_is_bound_to_its_own_account_alone(cluster: Any) -> None:
-    (binding,) = cluster.of("RoleBinding")
-    assert binding["roleRef"]["name"] == "serin-controller"
-    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "serin-controller", "namespace": "serin"}]
+def test_each_bound_role_is_bound_to_its_own_account_alone(cluster: Any) -> None:
+    bindings = {binding["roleRef"]["name"]: binding["subjects"] for binding in cluster.of("RoleBinding")}
+    assert bindings == {
+        name: [{"kind": "ServiceAccount", "name": name, "namespace": "serin"}]
+        for name in ("serin-controller", "serin-gateway")
+    }
     (deployment,) = cluster.of("Deployment")
     assert deployment["spec"]["template"]["spec"]["serviceAccountName"] == "serin-controller"

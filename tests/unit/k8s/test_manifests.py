@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 VERSIONS = ("1.33", kubernetes_validate.latest_version())
-FOLDERS = ("k8s/overlays/dev", "k8s/overlays/prod", "k8s/serving")
+FOLDERS = ("k8s/overlays/dev", "k8s/overlays/prod", "k8s/overlays/serving", "k8s/serving")
 _STRING, _STRINGS = {"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}
 _QUANTITY = {"type": "string", "pattern": r"^[0-9]+(m|Ki|Mi|Gi|Ti)?$"}
 
@@ -75,7 +75,14 @@ SPECS: dict[tuple[str, str], dict[str, Any]] = {
         upgradeStrategy=_closed("type", type={"enum": ["NewCluster", "NewClusterWithIncrementalUpgrade", "None"]}),
         rayClusterConfig=_closed(
             "rayVersion headGroupSpec workerGroupSpecs",
-            "authOptions",
+            "authOptions gcsFaultToleranceOptions",
+            # github.com/ray-project/kuberay, ray-operator/apis/ray/v1/raycluster_types.go
+            gcsFaultToleranceOptions=_closed(
+                "redisAddress",
+                "redisPassword redisUsername externalStorageNamespace",
+                redisAddress={"type": "string", "pattern": r"^\S+:\d+$"},
+                redisPassword=_closed("valueFrom", valueFrom=_closed("secretKeyRef")),
+            ),
             rayVersion=_STRING,
             authOptions=_closed("mode", mode={"enum": ["token", "disabled"]}),
             headGroupSpec=_closed("rayStartParams template"),
@@ -130,6 +137,7 @@ def test_no_file_is_left_out(cluster: Any) -> None:
             told = yaml.safe_load(path.read_text())
             for field in ("resources", "components"):
                 waiting += [path.parent / each for each in told.get(field, [])]
+            reached |= {(path.parent / each["path"]).resolve() for each in told.get("patches", []) if "path" in each}
     assert reached == {path.resolve() for path in (root / "k8s").rglob("*.yaml")}
 
 
@@ -154,8 +162,9 @@ def test_its_readme_names_what_is_there(cluster: Any) -> None:
         for path in (cluster.root / "k8s").rglob("kustomization.yaml")
     }
     assert set(rows) == folders - {"base/crds"}
-    (applied,) = re.findall(r"kubectl apply --server-side -k (\S+)", text)
-    assert applied in FOLDERS
+    applied = re.findall(r"kubectl apply --server-side -k (\S+)", text)
+    assert applied
+    assert set(applied) <= set(FOLDERS)
     assert set(re.findall(r"--role=(\S+)", text)) <= {role["metadata"]["name"] for role in cluster.of("Role")}
-    for account in ("serin-controller", "serin-run", "serin-serve"):
+    for account in ("serin-controller", "serin-run", "serin-serve", "serin-gateway"):
         assert f"`{account}`" in text

@@ -18,7 +18,12 @@ def network(cluster: Any) -> Any:
 @pytest.fixture(scope="module")
 def pods(cluster: Any) -> dict[str, Any]:
     """One of each sort."""
-    found = {pod.labels.get("serin.dev/stage") or pod.labels["app.kubernetes.io/name"]: pod for pod in cluster.pods()}
+    found = {
+        pod.labels.get("serin.dev/stage")
+        or pod.labels.get("app.kubernetes.io/component")
+        or pod.labels["app.kubernetes.io/name"]: pod
+        for pod in cluster.pods()
+    }
     others = {
         "dns": ("kube-system", {"k8s-app": "kube-dns"}),
         "prometheus": ("monitoring", {"app.kubernetes.io/name": "prometheus"}),
@@ -29,12 +34,15 @@ def pods(cluster: Any) -> dict[str, Any]:
     return found | {name: cluster.pod(name, space, labels, {}) for name, (space, labels) in others.items()}
 
 
-SORTS = ("serin-controller", "serin-serve", "train", "merge", "evaluate", "publish")
+RAY = ["serin-serve", "gateway", "revisions"]
+SORTS = ("serin-controller", *RAY, "train", "merge", "evaluate", "publish")
 
 
 def test_every_policy_is_of_pods_that_exist_and_of_ports_that_they_have(cluster: Any) -> None:
     for policy in cluster.of("NetworkPolicy"):
         spec = policy["spec"]
+        if policy["metadata"]["name"] == "serin-redis":
+            continue  # of labels that the operator gives, and without ports of its own
         chosen = [pod for pod in cluster.pods() if cluster.matches(spec["podSelector"], pod.labels)]
         assert chosen, policy["metadata"]["name"]
         named = {p["name"] for pod in chosen for c in pod.spec["containers"] for p in c.get("ports", [])}
@@ -60,8 +68,8 @@ def test_nobody_may_ask_the_node_for_credentials_or_speak_in_clear(
     assert not network.lets(pods[sort], S3, 80)
 
 
-def test_the_controller_alone_reaches_an_api_server_at_its_own_port(network: Any, pods: dict[str, Any]) -> None:
-    assert [sort for sort in SORTS if network.lets(pods[sort], API_SERVER, 6443)] == ["serin-controller"]
+def test_only_who_asks_the_api_server_reaches_it_at_its_own_port(network: Any, pods: dict[str, Any]) -> None:
+    assert [sort for sort in SORTS if network.lets(pods[sort], API_SERVER, 6443)] == ["serin-controller", "gateway"]
 
 
 def test_the_metrics_are_for_monitoring_alone(network: Any, pods: dict[str, Any]) -> None:
@@ -81,9 +89,23 @@ def test_nobody_reaches_the_pods_of_a_run_but_those_that_train_with_them(
 
 def test_ray_is_reached_by_itself_and_the_operator(network: Any, pods: dict[str, Any]) -> None:
     ray = pods["serin-serve"]
-    assert [name for name, pod in pods.items() if network.lets(pod, ray, 6379)] == ["serin-serve"]
-    assert [name for name, pod in pods.items() if network.lets(pod, ray, 8265)] == ["serin-serve", "operator"]
-    assert [name for name, pod in pods.items() if network.lets(pod, ray, 8000)] == ["serin-serve", "operator"]
+    assert [name for name, pod in pods.items() if network.lets(pod, ray, 6379)] == RAY
+    assert [name for name, pod in pods.items() if network.lets(pod, ray, 8265)] == [*RAY, "operator"]
+    assert [name for name, pod in pods.items() if network.lets(pod, ray, 8000)] == [*RAY, "operator"]
+
+
+@pytest.mark.parametrize("port", [8404, 9101])
+def test_haproxys_statistics_and_metrics_are_for_nobody_else(network: Any, pods: dict[str, Any], port: int) -> None:
+    """HAProxy binds them to every address of its pod."""
+    assert [name for name, pod in pods.items() if network.lets(pod, pods["gateway"], port)] == RAY
+
+
+def test_the_head_alone_reaches_redis(network: Any, pods: dict[str, Any], cluster: Any) -> None:
+    """KubeRay labels the head and its clean-up (ray-operator/controllers/ray/common/pod.go)."""
+    head = pods["serin-serve"]
+    labelled = cluster.pod(head.name, head.namespace, {**head.labels, "ray.io/node-type": "head"}, head.spec)
+    assert network.lets(labelled, "10.1.2.3", 6379)
+    assert not any(network.lets(pods[sort], "10.1.2.3", 6379) for sort in SORTS)
 
 
 def test_a_pod_that_nobody_thought_of_is_cut_off(network: Any, pods: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from ...cluster.standin.checks import restricted_faults
 
 def test_every_pod_is_restricted_and_cannot_write_its_root(cluster: Any) -> None:
     pods = cluster.pods()
-    assert len(pods) == 7
+    assert len(pods) == 8
     for pod in pods:
         assert restricted_faults(pod.spec) == [], pod.name
         for container in [*pod.spec["containers"], *pod.spec.get("initContainers", [])]:
@@ -20,9 +20,13 @@ def test_every_pod_is_restricted_and_cannot_write_its_root(cluster: Any) -> None
         assert pod.spec["securityContext"]["runAsUser"] == 1000
 
 
-def test_only_the_controller_has_a_token(cluster: Any) -> None:
-    with_token = [pod.name for pod in cluster.pods() if pod.spec.get("automountServiceAccountToken", True)]
-    assert with_token == ["Deployment/serin-controller.spec.template"]
+def test_only_who_asks_the_api_server_has_a_token(cluster: Any) -> None:
+    with_token = {
+        pod.spec["serviceAccountName"] for pod in cluster.pods() if pod.spec.get("automountServiceAccountToken", True)
+    }
+    without = {pod.spec["serviceAccountName"] for pod in cluster.pods()} - with_token
+    assert with_token == {"serin-controller", "serin-gateway"}
+    assert without == {"serin-run", "serin-serve"}
     assert all(account["automountServiceAccountToken"] is False for account in cluster.of("ServiceAccount"))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-YOURS = {"serin-storage", "serin-serve"}
+YOURS = {"serin-storage", "serin-serve", "serin-redis"}
 """Secrets that nobody but the user can make; k8s/README.md says how."""
 
 
@@ -13,7 +13,8 @@ def test_what_a_pod_refers_to_is_there(cluster: Any) -> None:
     def named(kind: str) -> set[str]:
         return {manifest["metadata"]["name"] for manifest in cluster.of(kind)}
 
-    secrets = set()
+    secrets = {ray_secret(cluster)}
+    config_maps = {each["metadata"]["name"]: each.get("data", {}) for each in cluster.of("ConfigMap")}
     for pod in cluster.pods():
         assert pod.spec["serviceAccountName"] in named("ServiceAccount")
         assert pod.spec.get("priorityClassName") in {None, *named("PriorityClass")}
@@ -24,9 +25,18 @@ def test_what_a_pod_refers_to_is_there(cluster: Any) -> None:
             for variable in container.get("env", []):
                 if reference := variable.get("valueFrom", {}).get("secretKeyRef"):
                     secrets.add(reference["name"])
+                if reference := variable.get("valueFrom", {}).get("configMapKeyRef"):
+                    assert reference.get("optional") or reference["key"] in config_maps[reference["name"]]
     assert secrets == YOURS
     readme = (cluster.root / "k8s/README.md").read_text()
     assert all(f"create secret generic {name}" in readme for name in YOURS)
+
+
+def ray_secret(cluster: Any) -> str:
+    """The Secret that the operator gives Ray for its Redis."""
+    (service,) = cluster.of("RayService")
+    options = service["spec"]["rayClusterConfig"]["gcsFaultToleranceOptions"]
+    return str(options["redisPassword"]["valueFrom"]["secretKeyRef"]["name"])
 
 
 def test_every_disruption_budget_and_monitor_is_of_pods_that_exist(cluster: Any) -> None:
@@ -40,7 +50,7 @@ def test_every_disruption_budget_and_monitor_is_of_pods_that_exist(cluster: Any)
                 assert endpoint["port"] in {p["name"] for c in pod.spec["containers"] for p in c["ports"]}
 
 
-@pytest.mark.parametrize("folder", ["k8s/overlays/dev", "k8s/overlays/prod", "k8s/serving"])
+@pytest.mark.parametrize("folder", ["k8s/overlays/dev", "k8s/overlays/prod", "k8s/overlays/serving"])
 def test_every_image_is_one_of_ours_under_a_tag_that_stays(cluster: Any, folder: str) -> None:
     ours = {f"serin-{path.parent.name}" for path in (cluster.root / "images").glob("*/Dockerfile")}
     images = [

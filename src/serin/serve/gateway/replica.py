@@ -87,6 +87,16 @@ def application(run_folder: str, request_timeout_s: float) -> Any:
     return _deployment(GatewayReplica, 1, request_timeout_s, {"num_cpus": 0.1}).bind(run_folder)
 
 
+def cluster_application(replicas: int) -> dict[str, Any]:
+    """The gateway as ``ray.serve.schema.ServeApplicationSchema`` has it: what k8s/serving starts with."""
+    return {
+        "name": "gateway",
+        "route_prefix": "/",
+        "import_path": f"{__name__}:build",
+        "args": {"replicas": replicas},
+    }
+
+
 def build(arguments: Mapping[str, Any]) -> Any:
     """The Serve application of the gateway of a cluster, named in its serveConfigV2.
 

@@ -1,0 +1,54 @@
+"""What Ray and vLLM are told of a revision."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serin.core.params import AutoscalingParams, RevisionParams, ServeParams
+from serin.serve.revisions.application import llm_config
+
+REVISION = "law@" + "a" * 64
+
+
+def told(on_gpu: bool = True, prefix: str | None = None, **settings: Any) -> dict[str, Any]:
+    return llm_config(ServeParams(), REVISION, Path("/models/law"), RevisionParams(**settings), on_gpu, prefix)
+
+
+def test_gpus_become_shards_and_a_share_of_one_takes_its_share_of_the_memory() -> None:
+    assert "tensor_parallel_size" not in told()["engine_kwargs"]
+    assert told(gpus=4)["engine_kwargs"]["tensor_parallel_size"] == 4
+    half = told(gpus=0.5)
+    assert half["placement_group_config"] == {"bundle_per_worker": {"CPU": 1, "GPU": 0.5}}
+    assert half["engine_kwargs"]["gpu_memory_utilization"] == 0.45
+    assert told(gpus=0.5, vllm={"gpu_memory_utilization": 0.3})["engine_kwargs"]["gpu_memory_utilization"] == 0.3
+
+
+def test_a_machine_without_gpus_takes_the_cpu_whatever_was_asked_for() -> None:
+    config = told(on_gpu=False, gpus=4, accelerator_type="A100")
+    assert config["accelerator_config"] == {"kind": "cpu"}
+    assert "accelerator_type" not in config
+    assert "tensor_parallel_size" not in config["engine_kwargs"]
+
+
+def test_replicas_are_fixed_or_come_with_the_load() -> None:
+    assert told(replicas=3)["deployment_config"]["num_replicas"] == 3
+    scaled = told(autoscaling=AutoscalingParams(min_replicas=1, max_replicas=4, target_ongoing=8))["deployment_config"]
+    assert "num_replicas" not in scaled
+    assert scaled["autoscaling_config"] == {"min_replicas": 1, "max_replicas": 4, "target_ongoing_requests": 8}
+
+
+def test_a_replica_may_finish_the_longest_request() -> None:
+    assert told()["deployment_config"]["graceful_shutdown_timeout_s"] > ServeParams().request_timeout_s
+
+
+@pytest.mark.parametrize("prefix", [None, "models/law/aa"])
+def test_only_a_model_in_storage_is_fetched(prefix: str | None) -> None:
+    callback = told(prefix=prefix)["callback_config"]
+    assert callback.get("callback_kwargs") == (None if prefix is None else {"prefix": prefix})
+
+
+def test_arguments_of_vllm_are_passed_on_and_those_of_serin_hold() -> None:
+    arguments = told(vllm={"max_num_seqs": 8})["engine_kwargs"]
+    assert arguments["max_num_seqs"] == 8
+    assert arguments["middleware"] == ["serin.serve.middleware.RequireSecret"]
