@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ from serin.merge import stage as merge_stage
 from serin.publish import stage as publish_stage
 from serin.publish.evidence import Outputs
 from serin.serve.local.processes import processes_of
+from serin.serve.local.settings import load_settings
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -250,6 +252,57 @@ def engine_of(production: Production, revision: str) -> int:
         if "ServeReplica" in title and label in title:
             return pid
     raise AssertionError(f"no replica of {label}")
+
+
+def test_what_is_internal_to_haproxy_is_reached_from_this_machine_alone(production: Production) -> None:
+    settings = load_settings(Path(production.info().run_folder))
+    config = (Path(settings.run_folder) / "haproxy/haproxy.cfg").read_text()
+    for port in (settings.stats_port, settings.metrics_port):
+        assert f"bind 127.0.0.1:{port}\n" in config
+        with socket.create_connection(("127.0.0.1", port), timeout=10):
+            pass
+        with socket.socket() as elsewhere:
+            elsewhere.bind(("127.0.0.2", port))
+
+
+def test_undeploy_under_traffic_fails_no_request(production: Production) -> None:
+    """Streams that are under way when it begins are answered to their end, and later ones are told that it is gone."""
+    url = f"http://127.0.0.1:{production.port}/v1"
+    ended = threading.Event()
+    answers: list[int] = []
+
+    def ask(model: str) -> None:
+        with OpenAI(base_url=url, api_key="none", max_retries=0, timeout=120.0) as asking:
+            while not ended.is_set():
+                try:
+                    pieces = asking.chat.completions.create(
+                        model=model, messages=QUESTION, max_tokens=64, stream=True, extra_body={"ignore_eos": True}
+                    )
+                    streamed = list(pieces)
+                except NotFoundError:
+                    assert model == production.canary
+                    return
+                assert streamed[-1].choices[0].finish_reason == "length"
+                answers.append(len(streamed))
+
+    refused = production.serin("undeploy", production.stable)
+    assert refused.returncode == 2
+    assert "is stable" in refused.stderr
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask, model) for model in (production.canary, production.canary, "serin", "serin")]
+        try:
+            production.wait_for("answers", 60, lambda: len(answers) >= 8)
+            removed = production.serin("undeploy", production.canary)
+            before = len(answers)
+            assert removed.returncode == 0, removed.stderr
+            production.wait_for("answers afterwards", 60, lambda: len(answers) >= before + 4)
+        finally:
+            ended.set()
+        for each in asking:
+            each.result(120)
+    assert set(production.state.status()) == {production.stable}
+    assert set(production.state.topology().revisions) == {production.stable}
+    assert production.state.weights().retiring == ()
 
 
 def test_stop_leaves_no_process_and_the_next_start_serves_the_same(production: Production, client: OpenAI) -> None:

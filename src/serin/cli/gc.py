@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from serin.cli.options import load_params, params_option
+from serin.cli.serving import every_serving_state
 
 if TYPE_CHECKING:
     from serin.publish.removal.collect import Plan
@@ -50,14 +51,13 @@ def command(
 
     from serin.clients.storage import open_storage
     from serin.publish.removal import collect
-    from serin.publish.removal.served import state_folders
 
     storage = open_storage(params.storage)
     project = Path.cwd()
     found = collect.plan(
         storage,
         project,
-        [*state_folders(project), *states],
+        every_serving_state(params, states),
         all_commits,
         datetime.now(UTC),
         timedelta(days=grace_days),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from serin.cli.options import load_params, params_option
+from serin.cli.serving import every_serving_state
 
 if TYPE_CHECKING:
     from serin.clients.storage import Storage
@@ -149,10 +150,11 @@ def delete(
 
     from serin.publish.registry.resolve import resolve
     from serin.publish.removal import delete as deletion
-    from serin.publish.removal.served import state_folders
 
     project = Path.cwd()
-    plan = deletion.plan(resolve(revision, storage, project), storage, project, [*state_folders(project), *states])
+    plan = deletion.plan(
+        resolve(revision, storage, project), storage, project, every_serving_state(load_params(params_path), states)
+    )
     if as_json:
         _print(deletion.as_dict(plan))
     else:

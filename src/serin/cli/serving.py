@@ -1,5 +1,6 @@
 """From params and options to the serving state that a verb works on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,23 @@ def serving_state(params: "Params", folder: Path) -> "ServingState":
     source = click.get_current_context().get_parameter_source("state")
     if source is not click.core.ParameterSource.DEFAULT:
         raise UsageError("--state: only where serve.executor is local, and params.yaml has kubernetes; leave it out")
+    return _of_cluster(params)
+
+
+def every_serving_state(params: "Params", folders: Sequence[Path]) -> "list[ServingState]":
+    """Those of this project, these folders, and the cluster's where ``serve.executor`` names one."""
+    from serin.clients.serving_state import FolderState
+    from serin.publish.removal.served import state_folders
+
+    states: list[ServingState] = [*state_folders(Path.cwd()), *(FolderState(folder) for folder in folders)]
+    return states if params.serve.executor == "local" else [*states, _of_cluster(params)]
+
+
+def _of_cluster(params: "Params") -> "ServingState":
     from serin.cli.cluster import connect
     from serin.clients.serving_state.cluster import ClusterState
 
-    return ClusterState(connect(params, None, None), params.serve.rayservice, folder / "evidence")
+    return ClusterState(connect(params, None, None), params.serve.rayservice, Path(".serin/serve/evidence"))
 
 
 def tell(line: str) -> None:

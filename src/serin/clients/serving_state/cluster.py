@@ -40,6 +40,8 @@ class Patience:
 
     renew_s: float = 10.0
     """How often a gateway replica renews its acknowledgement."""
+    poll_s: float = 2.0
+    """How often a waiting command asks; the operator looks at Serve about as often."""
     expires_s: float = 40.0
     """An acknowledgement that a waiting command saw unchanged for so long is that of a replica that is gone."""
     watch_s: float = 60.0
@@ -76,6 +78,11 @@ class ClusterState:
     def renew_s(self) -> float:
         """How often a gateway replica renews its acknowledgement."""
         return self.patience.renew_s
+
+    @property
+    def poll_s(self) -> float:
+        """How often a waiting command may ask."""
+        return self.patience.poll_s
 
     def evidence_path(self, replica: str) -> Path:
         """The file of this pod to which a gateway replica appends what it saw."""
@@ -151,7 +158,7 @@ class ClusterState:
                     f"not every gateway of {self.name} acknowledged weights version {version} in {limit_s:.0f} s "
                     f"({waiting}): see {self.logs}, and try again"
                 )
-            time.sleep(_ACK_POLL_S)
+            time.sleep(min(_ACK_POLL_S, self.patience.poll_s))
 
     # ---- which revisions run ---------------------------------------------------------------------------------------------
     def topology(self) -> Topology:

@@ -57,6 +57,8 @@ class SupervisorInfo:
 class FolderState:
     """Typed access to one state folder."""
 
+    poll_s = 0.2
+    """How often a waiting command may ask."""
     renew_s = 1.0
     """How often a gateway replica renews its acknowledgement."""
 

@@ -23,6 +23,10 @@ class ServingState(Protocol):
     def renew_s(self) -> float:
         """How often a gateway replica renews its acknowledgement."""
 
+    @property
+    def poll_s(self) -> float:
+        """How often a waiting command may ask."""
+
     def weights(self) -> Weights:
         """The split as it is declared. Raises InputError where it is damaged."""
 

@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 
 from serin.core.params.section import Section
 
-
 Metric = Literal["error", "ttft", "tpot", "feedback"]
 
 

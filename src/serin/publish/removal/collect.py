@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serin.clients.models import POINTER, read_pointer
+from serin.clients.serving_state import ServingState
 from serin.clients.storage import Storage
 from serin.core.errors import InputError
 from serin.core.manifest import MANIFEST
@@ -66,7 +67,7 @@ def decide(models: Sequence[StoredModel], references: References, now: datetime,
 
 
 def plan(
-    storage: Storage, project: Path, states: Sequence[Path], all_commits: bool, now: datetime, grace: timedelta
+    storage: Storage, project: Path, states: Sequence[ServingState], all_commits: bool, now: datetime, grace: timedelta
 ) -> Plan:
     """What would be removed; nothing is written.
 
@@ -75,7 +76,7 @@ def plan(
     Args:
         storage: whose models are looked at.
         project: its outputs, and its DVC's history where it is within git.
-        states: serving state folders of this machine.
+        states: serving states, of this machine and of a cluster.
         all_commits: look at every commit, and not only at those that branches and tags point to.
         now: UTC.
         grace: how old bytes without a reference have to be.
@@ -87,7 +88,7 @@ def plan(
     return decide(models, find_references(storage, project, states, all_commits), now, grace)
 
 
-def find_references(storage: Storage, project: Path, states: Sequence[Path], all_commits: bool) -> References:
+def find_references(storage: Storage, project: Path, states: Sequence[ServingState], all_commits: bool) -> References:
     """Everything that refers to a model: published records, serving states, this folder's outputs, and DVC's history."""
     held: dict[Revision, str] = {}
     doubts: list[str] = []

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serin.clients.serving_state import ServingState
 from serin.clients.storage import Storage
 from serin.core.errors import GateError
 from serin.core.manifest import MANIFEST
@@ -35,14 +36,14 @@ class Deletion:
         return self.record.revision
 
 
-def plan(revision: Revision, storage: Storage, project: Path, states: Sequence[Path]) -> Deletion:
+def plan(revision: Revision, storage: Storage, project: Path, states: Sequence[ServingState]) -> Deletion:
     """What would go, and what still needs it; nothing is written.
 
     Args:
         revision: published, with its whole digest.
         storage: where it lies.
         project: whose git's tags are read as well.
-        states: serving state folders of this machine.
+        states: serving states, of this machine and of a cluster.
 
     Raises:
         InputError: stages or serving states cannot be told.

@@ -12,7 +12,6 @@ from serin.core.revision import Revision
 from serin.serve.topology.published import Published, check_published
 from serin.serve.topology.settings import check_vllm_arguments
 
-_POLL_S = 0.2
 _SAY_EVERY_S = 5.0
 _START_TRIES = 2
 _SCALE = ("replicas", "autoscaling")
@@ -70,7 +69,7 @@ def withdraw(state: ServingState, revision: str, timeout_s: float) -> None:
     while state.serves() and names & state.status().keys():
         if time.monotonic() > deadline:
             raise ServingError(f"{revision} still runs {timeout_s:.0f} s after it was removed: see {state.logs}")
-        time.sleep(_POLL_S)
+        time.sleep(state.poll_s)
 
 
 def _declaration(settings: RevisionParams, storage: Storage, published: Published, state: ServingState) -> Declared:
@@ -126,4 +125,4 @@ def _wait_until_ready(params: ServeParams, state: ServingState, revision: str, t
             message = f", {entry.message}" if entry.message else ""
             left = _START_TRIES * params.start_timeout_s - (now - started)
             tell(f"{revision[:24]}… is {entry.state}{message} ({now - started:.0f} s, at most {left:.0f} s left)")
-        time.sleep(_POLL_S)
+        time.sleep(state.poll_s)
