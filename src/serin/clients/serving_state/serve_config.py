@@ -70,16 +70,17 @@ def topology_of(service: Mapping[str, Any]) -> Topology:
 def status_of(service: Mapping[str, Any]) -> dict[str, RevisionStatus]:
     """How revisions are, from what the operator read of Ray's dashboard.
 
-    One that is declared and does not show yet is missing; one that shows and is not declared any more is draining, under its
-    label, since nothing says its whole name.
+    One that is declared and does not show yet is missing; one that shows and that the config has no more is draining, under
+    its label, since nothing says its whole name.
     """
     seen = _applications_seen(service.get("status") or {})
+    configured = {application.get("name") for application in read_serve_config(service)["applications"]}
     declared = {Revision.parse(name).label: name for name in topology_of(service).revisions}
     found = {}
     for label, application in seen.items():
         if label in declared:
             found[declared[label]] = _judged(application)
-        elif application.get("status") == "DELETING":
+        elif label not in configured:
             found[label] = RevisionStatus("draining")
     return found
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serin.clients.serving_state import FolderState
+from serin.clients.serving_state import Declared, FolderState
 from serin.core.errors import InputError
 from serin.core.revision import Revision
 from serin.publish.removal.collect import Plan, References, decide, plan, remove
@@ -44,7 +44,7 @@ def test_whatever_refers_to_it_keeps_it(tmp_path: Path, holder: str) -> None:
         project.publish()
     if holder == "serving":
         state = FolderState(tmp_path / ".serin/serve")
-        state.change_topology(lambda topology: topology.with_revision(str(project.revision), tmp_path, {}))
+        state.change_topology(lambda topology: topology.with_revision(str(project.revision), Declared("models/law")))
     if holder != "pointer":
         (project.outputs.merged / "pointer.json").unlink()
     assert collected(project, days=400).removed == ()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serin.clients.serving_state import FolderState
+from serin.clients.serving_state import Declared, FolderState
 from serin.clients.storage import FolderStorage
 from serin.core.errors import GateError, InputError
 from serin.publish.registry.find import published
@@ -52,7 +52,7 @@ def test_what_is_needed_is_refused_unless_there_is_a_reason(project: Project, ho
     if holder == "stage":
         change_names(project.storage, "law", lambda names: names.with_stage("production", project.revision.digest, AT))
     else:
-        state.change_topology(lambda topology: topology.with_revision(revision, project.folder, {}))
+        state.change_topology(lambda topology: topology.with_revision(revision, Declared("models/law")))
     if holder in ("stable", "canary"):
         state.change_weights(lambda weights: replace(weights, **{holder: revision}))
     deletion = plan(project.revision, project.storage, project.folder, state_folders(project.folder))

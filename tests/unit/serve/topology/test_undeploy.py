@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -149,12 +148,3 @@ def test_what_is_not_deployed_is_said(state: FolderState, wanted: str, said: str
     with pytest.raises(ServingError, match=said):
         find_deployed(Revision.parse(wanted), state)
     assert find_deployed(Revision.parse(A[:12]), state) == A
-
-
-def test_the_commands_help_names_what_it_does() -> None:
-    from click.testing import CliRunner
-
-    from serin.cli.undeploy import command
-
-    shown: Any = CliRunner().invoke(command, ["--help"])
-    assert "no request fails" in shown.output
