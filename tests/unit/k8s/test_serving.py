@@ -137,7 +137,7 @@ def test_pods_have_the_environment_that_serve_gives_its_processes(service: dict[
     of_one_machine = {name for name in ours if "HAPROXY_" in name and not name.endswith("HARD_STOP_AFTER_S")}
     of_one_machine |= {
         "SERIN_SERVE_MARKER", "TMPDIR", "NO_PROXY", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER",
-        "RAY_DEDUP_LOGS", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", SECRET_VARIABLE,
+        "RAY_DEDUP_LOGS", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", SECRET_VARIABLE,
     }  # fmt: skip
     for group in groups(service):
         (container,) = group["template"]["spec"]["containers"]

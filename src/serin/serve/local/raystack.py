@@ -69,11 +69,12 @@ class RayStack:
         """Ray, HAProxy and the gateway.
 
         Raises:
-            RetryableError: Ray's node did not come up in the time that Ray gives it.
+            RetryableError: Ray or Serve did not come up in the time that Ray gives them.
             ServingError: the gateway does not answer.
         """
         import ray
         from ray import serve
+        from ray.exceptions import RayError
 
         threading.Thread(target=_import_builder, daemon=True).start()
         try:
@@ -90,7 +91,10 @@ class RayStack:
                 raise
             raise RetryableError(f"Ray did not start: {error}; close other programs, and try again") from error
         self.on_gpu = ray.cluster_resources().get("GPU", 0) > 0
-        serve.start(http_options={"host": self.params.host, "port": self.params.port})
+        try:
+            serve.start(http_options={"host": self.params.host, "port": self.params.port})
+        except RayError as error:
+            raise RetryableError(f"Ray Serve did not start: {_last_line(str(error))}; close other programs") from error
         from serin.serve.gateway import replica
 
         application = replica.application(self.settings.run_folder, self.params.request_timeout_s)
@@ -210,6 +214,11 @@ class RayStack:
 def _import_builder() -> None:
     """Half a minute of imports on a cold disk, done while Ray starts; the first revision needs them."""
     import ray.serve.llm  # noqa: F401
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason was given"
 
 
 def _status_of(url: str, headers: dict[str, str]) -> int:

@@ -12,6 +12,7 @@ from serin.serve.local.processes import MARKER_VARIABLE
 from serin.serve.middleware import SECRET_VARIABLE
 
 _FILE = "settings.json"
+_PROXY_READY_S = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ def environment(settings: RunSettings, inherited: Mapping[str, str]) -> dict[str
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
+        # A machine that is busy elsewhere answers later than Serve's 5 s; a proxy that is ended for it comes up no sooner.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": str(_PROXY_READY_S),
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(hard_stop_s(settings.params.request_timeout_s)),
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",

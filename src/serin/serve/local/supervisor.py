@@ -119,7 +119,7 @@ def _run(settings: RunSettings, state: FolderState, asked: Callable[[], bool], t
     while not asked():
         if child.poll() == RetryableError.exit_code and tries < _RAY_TRIES:
             tries += 1
-            tell(f"Ray did not come up in its time: try {tries} of {_RAY_TRIES}")
+            tell(f"Ray did not come up in the time that it gives itself: try {tries} of {_RAY_TRIES}")
             end_all(settings.marker, settings.run_folder)
             info = state.supervisor()
             if info is not None:
