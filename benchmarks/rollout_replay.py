@@ -21,7 +21,7 @@ from serin.clients.files import read_jsonl, write_atomically
 from serin.core.conversation import Conversation
 from serin.core.params import RolloutParams
 from serin.core.traffic import assign
-from serin.rollout.evidence import Evidence
+from serin.rollout.evidence import Evidence, observations_of
 from serin.rollout.planning import least_units
 from serin.rollout.policy import RolloutState, begin_counting, new_rollout, step
 from serin.rollout.users import grade
@@ -59,7 +59,7 @@ def replay(stable: Scores, canary: Scores, params: RolloutParams, seed: int, rat
     """One rollout from its start to its decision; users come as a Poisson process of ``rate`` a second."""
     draw = random.Random(seed)
     state = new_rollout("replay", "stable@1", "canary@1", f"replay-{seed}", params, 0.0)
-    evidence = Evidence(":memory:", state.id, state.stable)
+    evidence = Evidence(state.id, state.stable)
     due = draw.expovariate(rate)
     for number in itertools.count(1):
         now = number * TICK_S
@@ -76,10 +76,10 @@ def replay(stable: Scores, canary: Scores, params: RolloutParams, seed: int, rat
             due += draw.expovariate(rate)
         evidence.ingest(records, params.horizon_s)
         state = begin_counting(state, [], now)
-        evidence.close(state, now)
-        state, _ = step(state, evidence.observations(state.batches), now)
+        closed = evidence.due(state, now)
+        state, _ = step(state, observations_of(closed), now)
+        evidence.settle(closed)
         if state.decision != "running":
-            evidence.close_file()
             return state
     raise AssertionError("unreachable")
 

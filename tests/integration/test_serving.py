@@ -192,7 +192,7 @@ def test_a_taken_port_is_named_and_the_running_start_is_left_alone(
 def test_a_rollout_splits_users_and_a_person_can_end_it(production: Production) -> None:
     started = production.serin("rollout", "start", production.canary)
     assert started.returncode == 0, started.stderr
-    assert "δ = 0.05; at least" in started.stderr
+    assert "δ = 0.01; at least" in started.stderr
     assert production.state.weights().canary == production.canary
     aborted = production.serin("rollout", "abort", "--reason", "the test is over")
     assert aborted.returncode == 0, aborted.stderr
@@ -217,7 +217,7 @@ def test_a_crash_of_the_canary_costs_no_client_an_error(production: Production) 
         production.wait_for("a failover", 60, lambda: failovers(production) > 0)
         production.wait_for("the abort", 60, lambda: production.state.weights().rollout is None)
         seen = traffic.result(60)
-    assert "aborted, worse than delta allows in error" in production.serin("rollout", "status").stdout
+    assert "aborted: worse than delta allows in error" in production.serin("rollout", "status").stdout
     assert seen.returncode == 0, seen.stderr
     told = json.loads(report.read_text())
     assert told["errors"] == 0, told["error_messages"]

@@ -6,9 +6,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
-from serin.clients.files import read_json, read_jsonl
+from serin.clients.files import read_json
 from serin.core.errors import FinalError
-from serin.rollout.store import RolloutStore, rollouts_in
+from serin.rollout.loop import LocalRollouts
+from serin.rollout.policy import Decision, history_line
+from serin.rollout.store import RolloutStore, Step
 
 ROLLOUTS = Path(".serin/demo/rollouts")
 METRICS = {"token_f1": "token F1", "right_article": "right article"}
@@ -94,14 +96,20 @@ def rollout_figures(folder: Path, offer: Offered) -> dict[str, Any]:
         "canary_requests": requests.get(offer.revision, 0),
         "stable_requests": sum(n for revision, n in requests.items() if revision != offer.revision),
         "client_errors": traffic["errors"],
-        "history": list(read_jsonl(store.history_path)),
+        "history": [_moment(step) for step, _ in store.steps()],
     }
 
 
 def rollout_of(rollouts: Path, revision: str) -> RolloutStore:
     """The newest rollout whose canary is this revision. Raises FinalError where there is none."""
-    for rollout in reversed(rollouts_in(rollouts)):
-        store = RolloutStore(rollouts, rollout)
+    place = LocalRollouts(rollouts)
+    for rollout in reversed(place.ids()):
+        store = place.of(rollout)
         if store.read().canary == revision:
             return store
     raise FinalError(f"{rollouts} holds no rollout of {revision}: run 'serin rollout start {revision}'")
+
+
+def _moment(step: Step) -> dict[str, Any]:
+    state = step.state
+    return history_line(state, Decision("hold", state.weight, step.reason), step.t)

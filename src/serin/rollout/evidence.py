@@ -1,167 +1,176 @@
-"""A rollout's evidence as rows in SQLite, from the gateways' logs; every e-value can be computed again from them.
+"""A rollout's evidence: from the gateways' rows to outcomes that count, each unit once.
 
-``exposures`` holds each unit's first request of the rollout; ``observations`` is append-only, with the primary key
-(rollout, unit, metric), and is written once a unit's outcome closes, ``horizon_s`` after its assignment. An outcome
-that the gateway logs later than that (a request that hung) enters the first batch that is still open, so that it is
-never lost; choose a horizon longer than the answers take, and none is late.
+Nothing here is stored. What was counted stands in the rollout's steps, with positions of the sources from which on rows
+have to be read again; so a process that starts anew concludes what the one before would have.
+
+A unit's outcome closes ``horizon_s`` after its assignment. One that a gateway logs later than that (a request that hung)
+enters the first batch that is still open, so that it is never lost; choose a horizon longer than the answers take, and
+none is late.
 """
 
-import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import astuple
-from pathlib import Path
-from typing import Any, Literal
+import heapq
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
+from serin.clients.evidence import Chunk
 from serin.core.errors import InputError
-from serin.rollout.eprocess import MetricEvidence, Outcome, fold
+from serin.rollout.eprocess import Arm, MetricEvidence, Outcome, fold
 from serin.rollout.outcomes import Exposure, Observation, bad_in, exposure_of
 from serin.rollout.policy import BATCH_S, RolloutState
 
 _NEWEST_LATENCIES = 2000
-_BUSY_S = 10.0
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, offset INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS exposures (
-    unit TEXT PRIMARY KEY, request TEXT NOT NULL, arm TEXT NOT NULL, weight REAL NOT NULL, assigned_t REAL NOT NULL,
-    error INTEGER NOT NULL, ttft_s REAL, tpot_s REAL, tokens INTEGER NOT NULL, kind TEXT,
-    closed INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS feedback (
-    request TEXT PRIMARY KEY, t REAL NOT NULL, assigned_t REAL NOT NULL, score REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS stable_latencies (request TEXT PRIMARY KEY, t REAL NOT NULL, ttft_s REAL, tpot_s REAL);
-CREATE TABLE IF NOT EXISTS observations (
-    rollout TEXT NOT NULL, unit TEXT NOT NULL, metric TEXT NOT NULL, arm TEXT NOT NULL, weight REAL NOT NULL,
-    y INTEGER NOT NULL, assigned_t REAL NOT NULL, batch INTEGER NOT NULL, PRIMARY KEY (rollout, unit, metric));
-CREATE INDEX IF NOT EXISTS open_exposures ON exposures (assigned_t) WHERE closed = 0;
-CREATE TABLE IF NOT EXISTS batches (rollout TEXT PRIMARY KEY, closed INTEGER NOT NULL);
-"""
-_FIRST_EXPOSURE = """
-INSERT INTO exposures (unit, request, arm, weight, assigned_t, error, ttft_s, tpot_s, tokens, kind)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (unit) DO UPDATE SET request = excluded.request, arm = excluded.arm, weight = excluded.weight,
-    assigned_t = excluded.assigned_t, error = excluded.error, ttft_s = excluded.ttft_s, tpot_s = excluded.tpot_s,
-    tokens = excluded.tokens, kind = excluded.kind
-WHERE excluded.assigned_t < exposures.assigned_t AND exposures.closed = 0
-"""
-_LAST_FEEDBACK = """
-INSERT INTO feedback (request, t, assigned_t, score) VALUES (?, ?, ?, ?)
-ON CONFLICT (request) DO UPDATE SET t = excluded.t, score = excluded.score WHERE excluded.t > feedback.t
-"""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A unit whose outcomes are final. ``y`` is by metric, 1 = bad; it is empty for a unit of the warm-up, which does not
+    count, now or later."""
+
+    unit: str
+    arm: Arm
+    weight: float
+    assigned_t: float
+    batch: int
+    y: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Feedback:
+    t: float
+    assigned_t: float
+    score: float
 
 
 class Evidence:
-    """The evidence of one rollout, in the file at ``path`` (``:memory:`` for a simulation)."""
+    """Rows of one rollout, as far as they have not been counted.
 
-    def __init__(self, path: Path | str, rollout: str, stable: str) -> None:
+    Args:
+        rollout: its id.
+        stable: its stable revision, whose latencies are kept until thresholds are frozen.
+        positions: where the sources are read on.
+    """
+
+    def __init__(self, rollout: str, stable: str, positions: Mapping[str, int] | None = None) -> None:
         self.rollout = rollout
         self.stable = stable
-        self._rows = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-        self._rows.execute("PRAGMA journal_mode = WAL")
-        self._rows.executescript(_SCHEMA)
+        self.positions = dict(positions or {})
+        """Behind the last row of each source that was taken in."""
+        self._open: dict[str, Exposure] = {}
+        self._closed: set[bytes] = set()
+        self._feedback: dict[str, _Feedback] = {}
+        self._latencies: list[tuple[float, str, float | None, float | None]] = []
+        self._unsettled: dict[str, deque[tuple[int, float]]] = {}
 
-    def close_file(self) -> None:
-        """Let the file go."""
-        self._rows.close()
+    def take_in(self, chunk: Chunk, horizon_s: float) -> None:
+        """Keep what a chunk tells of this rollout. Raises InputError for a row that no gateway of this version logs."""
+        last_t = self.ingest(chunk.rows, horizon_s)
+        self.positions[chunk.source] = chunk.end
+        self._unsettled.setdefault(chunk.source, deque()).append((chunk.start, last_t))
 
-    def ingest_folder(self, folder: Path, horizon_s: float) -> None:
-        """Take in what gateways appended to ``*.jsonl`` since the last call; reading again changes nothing."""
-        for path in sorted(folder.glob("*.jsonl")):
-            with self._transaction():
-                row = self._rows.execute("SELECT offset FROM files WHERE path = ?", (path.name,)).fetchone()
-                lines, offset = _whole_lines(path, row[0] if row else 0)
-                self._take_in(_records(lines), horizon_s)
-                self._rows.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (path.name, offset))
-
-    def ingest(self, records: Iterable[Mapping[str, Any]], horizon_s: float) -> None:
-        """Take in records as a gateway logs them; one that was taken in before changes nothing."""
-        with self._transaction():
-            self._take_in(records, horizon_s)
-
-    def stable_ttfts_s(self) -> list[float]:
-        """Stable's newest times to first token."""
-        return self._stable_latencies("ttft_s")
-
-    def stable_tpots_s(self) -> list[float]:
-        """Stable's newest times per output token."""
-        return self._stable_latencies("tpot_s")
-
-    def close(self, state: RolloutState, now: float) -> None:
-        """Close every batch whose units were all assigned ``horizon_s`` ago: their outcomes become observations."""
-        if state.counted_from is None:
-            return
-        with self._transaction():
-            row = self._rows.execute("SELECT closed FROM batches WHERE rollout = ?", (self.rollout,)).fetchone()
-            closed = int(row[0]) if row else 0
-            due = int((now - state.params.horizon_s - state.counted_from) // BATCH_S)
-            if due <= closed:
-                return
-            until = state.counted_from + due * BATCH_S
-            for exposure in self._open_exposures(state.counted_from, until):
-                natural = int((exposure.assigned_t - state.counted_from) // BATCH_S)
-                self._observe(state, exposure, max(closed, min(natural, due - 1)))
-            self._rows.execute("INSERT OR REPLACE INTO batches VALUES (?, ?)", (self.rollout, due))
-
-    def observations(self, from_batch: int = 0) -> list[Observation]:
-        """Closed observations of a batch and later ones, in the order in which they count."""
-        query = """SELECT unit, metric, arm, weight, y, assigned_t, batch FROM observations
-                   WHERE rollout = ? AND batch >= ? ORDER BY batch, assigned_t, unit, metric"""
-        return [Observation(*row) for row in self._rows.execute(query, (self.rollout, from_batch))]
-
-    def _take_in(self, records: Iterable[Mapping[str, Any]], horizon_s: float) -> None:
+    def ingest(self, records: Iterable[Mapping[str, Any]], horizon_s: float) -> float:
+        """Keep rows; one that was kept before changes nothing. The last time at which one of their units was assigned."""
+        last_t = float("-inf")
         for record in records:
             try:
                 if record["type"] == "outcome":
                     self._outcome(record)
                 elif record["type"] == "feedback" and record["rollout"] == self.rollout:
-                    self._feedback(record, horizon_s)
+                    self._rated(record, horizon_s)
+                if record["rollout"] == self.rollout:
+                    last_t = max(last_t, float(record["assigned_t"]))
             except (KeyError, TypeError, ValueError) as error:
                 raise InputError(
                     f"evidence {dict(record)!r:.200}: {error!r}; expected a gateway's line, so gateway and rollout may "
                     "be of different versions: restart serving with this one"
                 ) from error
+        return last_t
+
+    def stable_ttfts_s(self) -> list[float]:
+        """Stable's newest times to first token."""
+        return [ttft_s for _, _, ttft_s, _ in self._latencies if ttft_s is not None]
+
+    def stable_tpots_s(self) -> list[float]:
+        """Stable's newest times per output token."""
+        return [tpot_s for _, _, _, tpot_s in self._latencies if tpot_s is not None]
+
+    def due(self, state: RolloutState, now: float) -> list[Closed]:
+        """Units whose horizon is over, in the order in which they count. They are due again until they are settled."""
+        until = _due_until(state, now)
+        if state.counted_from is None or until is None:
+            return []
+        last = int((until - state.counted_from) // BATCH_S) - 1
+        found = sorted((e.assigned_t, e.unit) for e in self._open.values() if e.assigned_t < until)
+        closed = []
+        for assigned_t, unit in found:
+            exposure = self._open[unit]
+            natural = int((assigned_t - state.counted_from) // BATCH_S)
+            batch = max(state.batches, min(natural, last))
+            y = self._outcomes(state, exposure) if assigned_t >= state.counted_from else {}
+            closed.append(Closed(unit, exposure.arm, exposure.weight, assigned_t, batch, y))
+        return closed
+
+    def settle(self, closed: Iterable[Closed]) -> None:
+        """These units were counted, here or by another process: they never count again."""
+        for unit in closed:
+            self._closed.add(_key(unit.unit))
+            self._open.pop(unit.unit, None)
+
+    def forget_before(self, state: RolloutState, now: float) -> None:
+        """Feedback for units that are all settled is no longer needed, nor are latencies once thresholds are frozen."""
+        until = _due_until(state, now)
+        if until is None:
+            return
+        self._latencies.clear()
+        self._feedback = {request: each for request, each in self._feedback.items() if each.assigned_t >= until}
+
+    def resume_from(self, state: RolloutState, now: float) -> dict[str, int]:
+        """Positions before which every row's unit is settled once what is due now is: where a new process reads on."""
+        until = _due_until(state, now)
+        found = dict(self.positions)
+        for source, chunks in self._unsettled.items():
+            while until is not None and chunks and chunks[0][1] < until:
+                chunks.popleft()
+            if chunks:
+                found[source] = chunks[0][0]
+        return found
 
     def _outcome(self, record: Mapping[str, Any]) -> None:
         seen = exposure_of(record)
         if record["revision"] == self.stable and not record["failover"]:
-            row = (seen.request, float(record["t"]), seen.ttft_s, seen.tpot_s)
-            self._rows.execute("INSERT OR IGNORE INTO stable_latencies VALUES (?, ?, ?, ?)", row)
-        if record["rollout"] == self.rollout:
-            self._rows.execute(_FIRST_EXPOSURE, astuple(seen))
+            kept = (float(record["t"]), seen.request, seen.ttft_s, seen.tpot_s)
+            if len(self._latencies) < _NEWEST_LATENCIES:
+                heapq.heappush(self._latencies, kept)
+            else:
+                heapq.heappushpop(self._latencies, kept)
+        if record["rollout"] != self.rollout or _key(seen.unit) in self._closed:
+            return
+        known = self._open.get(seen.unit)
+        if known is None or seen.assigned_t < known.assigned_t:
+            self._open[seen.unit] = seen
 
-    def _feedback(self, record: Mapping[str, Any], horizon_s: float) -> None:
-        t, assigned_t = float(record["t"]), float(record["assigned_t"])
-        if t - assigned_t <= horizon_s:
-            self._rows.execute(_LAST_FEEDBACK, (str(record["request"]), t, assigned_t, float(record["score"])))
+    def _rated(self, record: Mapping[str, Any], horizon_s: float) -> None:
+        new = _Feedback(float(record["t"]), float(record["assigned_t"]), float(record["score"]))
+        request = str(record["request"])
+        known = self._feedback.get(request)
+        if new.t - new.assigned_t <= horizon_s and (known is None or new.t > known.t):
+            self._feedback[request] = new
 
-    def _open_exposures(self, counted_from: float, until: float) -> list[Exposure]:
-        query = """SELECT unit, request, arm, weight, assigned_t, error, ttft_s, tpot_s, tokens, kind FROM exposures
-                   WHERE closed = 0 AND assigned_t >= ? AND assigned_t < ? ORDER BY assigned_t, unit"""
-        return [Exposure(*row) for row in self._rows.execute(query, (counted_from, until))]
+    def _outcomes(self, state: RolloutState, exposure: Exposure) -> dict[str, int]:
+        rated = self._feedback.get(exposure.request)
+        score = None if rated is None else rated.score
+        thresholds = (state.ttft_threshold_s, state.tpot_threshold_s)
+        return {metric: bad_in(metric, exposure, score, state.params, *thresholds) for metric in state.metrics}
 
-    def _stable_latencies(self, column: Literal["ttft_s", "tpot_s"]) -> list[float]:
-        query = f"SELECT {column} FROM stable_latencies WHERE {column} IS NOT NULL ORDER BY t DESC LIMIT ?"
-        return [float(row[0]) for row in self._rows.execute(query, (_NEWEST_LATENCIES,))]
 
-    def _observe(self, state: RolloutState, exposure: Exposure, batch: int) -> None:
-        row = self._rows.execute("SELECT score FROM feedback WHERE request = ?", (exposure.request,)).fetchone()
-        score = None if row is None else float(row[0])
-        for metric in state.metrics:
-            y = bad_in(metric, exposure, score, state.params, state.ttft_threshold_s, state.tpot_threshold_s)
-            values = (self.rollout, exposure.unit, metric, exposure.arm, exposure.weight, y, exposure.assigned_t, batch)
-            self._rows.execute("INSERT OR IGNORE INTO observations VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
-        self._rows.execute("UPDATE exposures SET closed = 1 WHERE unit = ?", (exposure.unit,))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All or nothing, and one writer at a time, also among processes."""
-        self._rows.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._rows.execute("ROLLBACK")
-            raise
-        self._rows.execute("COMMIT")
+def observations_of(closed: Iterable[Closed]) -> list[Observation]:
+    """One observation for each metric of each unit that counts."""
+    return [
+        Observation(each.unit, metric, each.arm, each.weight, y, each.assigned_t, each.batch)
+        for each in closed
+        for metric, y in each.y.items()
+    ]
 
 
 def recompute(observations: Iterable[Observation], metric: str, delta: float) -> MetricEvidence:
@@ -176,23 +185,17 @@ def recompute(observations: Iterable[Observation], metric: str, delta: float) ->
     return evidence
 
 
-def _whole_lines(path: Path, offset: int) -> tuple[list[bytes], int]:
-    """Lines after ``offset`` that are complete, and where the next one begins; a file that shrank is read anew."""
-    with path.open("rb") as file:
-        file.seek(0, 2)
-        file.seek(offset if offset <= file.tell() else 0)
-        start = file.tell()
-        data = file.read()
-    whole = data.rfind(b"\n") + 1
-    return data[:whole].splitlines(), start + whole
+def _due_until(state: RolloutState, now: float) -> float | None:
+    """Every unit assigned before this time is due: the end of a whole batch; None before the first one is."""
+    if state.counted_from is None:
+        return None
+    batches = int((now - state.params.horizon_s - state.counted_from) // BATCH_S)
+    return state.counted_from + batches * BATCH_S if batches > state.batches else None
 
 
-def _records(lines: Iterable[bytes]) -> Iterator[Mapping[str, Any]]:
-    """JSON objects; a line that a crash of the gateway's machine tore is left out."""
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict):
-            yield record
+def _key(unit: str) -> bytes:
+    """A unit's hash, in half the room."""
+    try:
+        return bytes.fromhex(unit)
+    except ValueError:
+        return unit.encode()

@@ -1,28 +1,29 @@
-"""Starting a rollout, or going on with one whose loop is gone; and following it."""
+"""Starting a rollout on this machine, or going on with one whose loop is gone."""
 
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
-from serin.clients.serving_state import FolderState, Weights
-from serin.core.errors import RetryableError, ServingError, UsageError
+from serin.clients.serving_state import FolderState
+from serin.core.errors import ServingError, UsageError
 from serin.core.params import RolloutParams
 from serin.core.revision import Revision
-from serin.rollout.policy import RolloutState, new_rollout
-from serin.rollout.store import RolloutStore
+from serin.rollout.engine import open_traffic
+from serin.rollout.loop import LocalRollouts
+from serin.rollout.policy import new_rollout
+from serin.rollout.store import RolloutStore, Step
 
 _POLL_S = 0.2
 _SPAWN_S = 20.0
 
 
-def begin(wanted: str, params: RolloutParams, serving: FolderState, rollouts: Path, now: float) -> RolloutStore:
-    """Declare a rollout from the present stable revision to ``wanted``, at its first step.
+def begin(
+    wanted: str, params: RolloutParams, serving: FolderState, rollouts: LocalRollouts, person: str, now: float
+) -> RolloutStore:
+    """Give ``wanted`` the first share of the present stable revision's units.
 
-    For the canary of a rollout whose loop is gone, that rollout is returned: it goes on from its stored state.
+    For the canary of a rollout that runs, or whose loop is gone, that rollout is returned: it goes on as it is.
 
     Raises:
         UsageError: nothing is stable, the canary is stable already, or another rollout runs.
@@ -31,29 +32,20 @@ def begin(wanted: str, params: RolloutParams, serving: FolderState, rollouts: Pa
     canary = deployed(wanted, serving)
     present = serving.weights()
     if present.rollout is not None:
-        return _interrupted(RolloutStore(rollouts, present.rollout), canary)
+        return _running(rollouts.of(present.rollout), canary)
     if present.stable is None:
         raise UsageError("no revision is stable: the first one that 'serin deploy' brings up becomes it")
     if canary == present.stable:
         raise UsageError(
-            f"{canary} is stable already: deploy another revision, or choose one from 'serin rollout status'"
+            f"{canary} is stable already: deploy another revision, or choose one from 'serin rollout history'"
         )
-    label = Revision.parse(canary).label
-    rollout = f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%S}-{label}"
-    store = RolloutStore(rollouts, rollout)
+    rollout = f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%S}-{Revision.parse(canary).label}"
+    store = rollouts.of(rollout)
     state = new_rollout(rollout, present.stable, canary, rollout, params, now)
-    store.write(state)
-
-    def claim(weights: Weights) -> Weights:
-        if weights.version != present.version:
-            raise UsageError("the weights changed while the rollout was starting: run the same command again")
-        return replace(weights, rollout=rollout, salt=state.salt, canary=canary, canary_weight=state.weight)
-
-    try:
-        serving.change_weights(claim)
-    except UsageError:
-        (store.folder / "state.json").unlink()
-        raise
+    declared = Step(number=0, t=now, action="create", person=person, state=state)
+    if not store.append(declared):
+        raise UsageError(f"rollout {rollout} is being started by another process: see 'serin rollout status'")
+    open_traffic(store, declared, serving, now)
     return store
 
 
@@ -74,46 +66,30 @@ def deployed(wanted: str, serving: FolderState) -> str:
     return matches[0]
 
 
-def spawn(store: RolloutStore, rollouts: Path, serving: FolderState) -> None:
-    """Start the loop as a process of its own. Raises ServingError where it ends at once."""
-    folders = ["--rollouts", str(rollouts.absolute()), "--state", str(serving.folder)]
-    with store.log_path.open("ab") as log:
+def spawn(rollouts: LocalRollouts, rollout: str, serving: FolderState) -> None:
+    """Start the loop as a process of its own, unless it runs. Raises ServingError where it ends at once."""
+    if rollouts.runs(rollout):
+        return
+    store, log_path = rollouts.of(rollout), rollouts.log_path(rollout)
+    folders = ["--rollouts", str(rollouts.folder), "--state", str(serving.folder)]
+    with log_path.open("ab") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "serin", "rollout", "run", store.id, *folders],
+            [sys.executable, "-m", "serin", "rollout", "run", rollout, *folders],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
     deadline = time.monotonic() + _SPAWN_S
-    while not store.runs() and store.read().decision == "running":
+    while not rollouts.runs(rollout) and store.read().decision == "running":
         if child.poll() is not None or time.monotonic() > deadline:
-            raise ServingError(f"the loop of rollout {store.id} did not start: see {store.log_path}, then run again")
+            raise ServingError(f"the loop of rollout {rollout} did not start: see {log_path}, then run again")
         time.sleep(_POLL_S)
 
 
-def follow(store: RolloutStore, tell: Callable[[RolloutState], None]) -> RolloutState:
-    """Tell every new state until the rollout is decided. Raises RetryableError where its loop has gone."""
-    told: RolloutState | None = None
-    while True:
-        runs = store.runs()
-        state = store.read()
-        if state != told:
-            tell(state)
-            told = state
-        if state.decision != "running":
-            return state
-        if not runs:
-            raise RetryableError(
-                f"the loop of rollout {state.id} has ended before it decided (see {store.log_path}); "
-                f"'serin rollout start {state.canary}' goes on with it"
-            )
-        time.sleep(_POLL_S)
-
-
-def _interrupted(store: RolloutStore, canary: str) -> RolloutStore:
+def _running(store: RolloutStore, canary: str) -> RolloutStore:
     state = store.read()
-    if state.canary == canary and not store.runs():
+    if state.canary == canary:
         return store
     raise UsageError(
         f"rollout {state.id} to {state.canary} is running: wait for it ('serin rollout status --watch'), "

@@ -12,8 +12,9 @@ from serin.core.params import RolloutParams
 from serin.demo.figures import ROLLOUTS, summary
 from serin.demo.report import table, write_report
 from serin.demo.run import Offer, unexpected
-from serin.rollout.policy import begin_counting, decide_by_hand, history_line, new_rollout
-from serin.rollout.store import RolloutStore
+from serin.rollout.loop import LocalRollouts
+from serin.rollout.policy import begin_counting, decide_by_hand, new_rollout
+from serin.rollout.store import Step
 
 STABLE, TUNED, DAMAGED = ("law@" + letter * 64 for letter in "abc")
 OFFERS = [Offer("tuned", TUNED), Offer("damaged", DAMAGED)]
@@ -34,12 +35,12 @@ def metrics(tuned: float) -> dict[str, Any]:
 
 
 def leave_rollout(folder: Path, rollout: str, canary: str, decision: Any) -> None:
-    store = RolloutStore(folder / ROLLOUTS, rollout)
+    store = LocalRollouts(folder / ROLLOUTS).of(rollout)
     state = new_rollout(rollout, STABLE, canary, rollout, RolloutParams(warmup_s=0), 100.0)
     state = begin_counting(state, [], 101.0)
-    ended, decided = decide_by_hand(state, decision, "for the test", 120.0)
-    store.write(ended)
-    store.append_history(history_line(ended, decided, 120.0))
+    ended, _ = decide_by_hand(state, decision, "for the test", 120.0)
+    store.append(Step(number=0, t=100.0, action="create", state=state))
+    store.append(Step(number=1, t=120.0, action="abort" if decision == "aborted" else "promote", state=ended))
 
 
 def leave_traffic(folder: Path, name: str, canary: str, errors: int = 0) -> None:
