@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from serin.clients.kubernetes import AbsentError, Cluster
+from serin.clients.kubernetes.events import Events
 from serin.clients.storage import Storage
 from serin.controller.loop.caches import WATCHED, Caches
-from serin.controller.loop.events import Events
 from serin.controller.loop.metrics import Metrics
 from serin.controller.loop.reconcile import Reconciler
 from serin.controller.loop.storage_facts import StorageFacts

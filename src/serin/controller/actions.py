@@ -74,12 +74,3 @@ class ConfirmGone:
 
 
 Action = CreateJob | SuspendJob | ActivateWorkload | ConfirmGone
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened, for ``kubectl describe``."""
-
-    type: Literal["Normal", "Warning"]
-    reason: str
-    message: str

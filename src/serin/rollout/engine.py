@@ -16,6 +16,8 @@ from serin.rollout.evidence import Closed, Evidence, observations_of
 from serin.rollout.policy import Decision, RolloutState, begin_counting, decide_by_hand, step
 from serin.rollout.store import Action, RolloutStore, Step
 
+NEVER_BEGAN = "it never began"
+"""In the reason of a rollout that was refused its traffic."""
 _BEFORE_S = 600.0
 """How long before the start stable's answers tell what is slow."""
 _ACTIONS: Mapping[Literal["hold", "advance", "promote", "abort"], Action] = {
@@ -39,6 +41,8 @@ class Engine:
         self.store = store
         self.reader = reader
         self.serving = serving
+        self.heard_t: float | None = None
+        """When evidence was read last; None where none was, in the life of this process."""
         self._evidence: Evidence | None = None
         self._newest: Step | None = None
 
@@ -77,6 +81,7 @@ class Engine:
         state = newest.state
         for chunk in self.reader.read(evidence.positions, state.started_t - _BEFORE_S):
             evidence.take_in(chunk, state.params.horizon_s)
+            self.heard_t = now
         counting = begin_counting(state, evidence.stable_ttfts_s(), now, evidence.stable_tpots_s())
         closed = evidence.due(counting, now)
         new, decision = self._decided(counting, closed, now, capacity)
@@ -133,7 +138,7 @@ def open_traffic(store: RolloutStore, declared: Step, serving: ServingState, now
     try:
         serving.change_weights(claimed)
     except UsageError as refused:
-        ended, decision = decide_by_hand(state, "aborted", f"it never began: {refused}", now)
+        ended, decision = decide_by_hand(state, "aborted", f"{NEVER_BEGAN}: {refused}", now)
         store.append(Step(number=1, t=now, action="abort", reason=decision.reason, state=ended))
         raise
     started = Step(number=1, t=now, action="start", reason=f"step 1 of {len(state.params.steps)}", state=state)

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from serin.rollout.capacity import Capacity
-from serin.rollout.eprocess import MetricEvidence, threshold
+from serin.rollout.eprocess import SPLIT_ALPHA, MetricEvidence, threshold
 from serin.rollout.policy import RolloutState, step
 
 Phase = Literal["warming up", "running", "paused", "promoted", "aborted"]
@@ -130,7 +130,7 @@ def metric_view(state: RolloutState, name: str) -> MetricView:
     return MetricView(
         name=name,
         words=METRIC_NAMES.get(name, name),
-        delta=state.params.metrics[name].delta,  # type: ignore[index] - the names of metrics are those of params
+        delta=next(params.delta for each, params in state.params.metrics.items() if each == name),
         stable_units=evidence.stable_units,
         stable_bad=evidence.stable_bad,
         canary_units=evidence.canary_units,
@@ -142,8 +142,6 @@ def metric_view(state: RolloutState, name: str) -> MetricView:
 
 def split_view(state: RolloutState) -> Proof:
     """The evidence that the split is broken."""
-    from serin.rollout.eprocess import SPLIT_ALPHA
-
     return proof_of(state.split.peak, SPLIT_ALPHA)
 
 

@@ -44,7 +44,9 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-@pytest.mark.parametrize(("verb", "decision", "winner"), [("promote", "promoted", CANARY), ("abort", "aborted", STABLE)])
+@pytest.mark.parametrize(
+    ("verb", "decision", "winner"), [("promote", "promoted", CANARY), ("abort", "aborted", STABLE)]
+)
 def test_a_decision_by_hand_moves_all_traffic_and_is_kept(
     machine: Machine, verb: str, decision: str, winner: str
 ) -> None:

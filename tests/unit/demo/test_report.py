@@ -102,7 +102,7 @@ def test_the_summary_tells_each_canary_with_its_users_and_errors(finished: Path)
 
 
 def test_a_wrong_decision_and_a_failed_request_are_each_said(finished: Path) -> None:
-    leave_rollout(finished, "20260101T000000-tuned", TUNED, "aborted")
+    leave_rollout(finished, "20260101T000200-tuned", TUNED, "aborted")
     leave_traffic(finished, "damaged", DAMAGED, errors=3)
 
     faults = unexpected(summary(finished, OFFERS, {}))

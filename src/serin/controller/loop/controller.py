@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from serin.clients.kubernetes import Cluster, Kind, Object, UnavailableError
+from serin.clients.kubernetes.events import Events
 from serin.clients.storage import open_storage
 from serin.controller.loop.caches import WATCHED, Caches
-from serin.controller.loop.events import Events
 from serin.controller.loop.lease import LeaseLock, LeaseTimes, keep
 from serin.controller.loop.metrics import Metrics
 from serin.controller.loop.queue import WorkQueue

@@ -17,10 +17,10 @@ from serin.clients.kubernetes import (
     Kind,
     Object,
 )
+from serin.clients.kubernetes.events import Events
 from serin.clients.kubernetes.kinds import FINE_TUNES, JOB_SETS, JOBS, WORKLOADS
 from serin.controller.actions import Action, ConfirmGone, CreateJob, JobKind, SuspendJob
 from serin.controller.loop.caches import Caches
-from serin.controller.loop.events import Events
 from serin.controller.loop.facts import NO_JOB, Facts, Subject
 from serin.controller.loop.metrics import Metrics
 from serin.controller.loop.observe import due_stage, is_accepted, observe

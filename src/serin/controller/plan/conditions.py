@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, get_args
 
-from serin.controller.actions import Event
+from serin.clients.kubernetes.events import Event
 from serin.controller.reasons.cause import shortened
 from serin.controller.times import written
 from serin.core.resources.condition import Condition

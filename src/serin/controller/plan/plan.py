@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from serin.clients.kubernetes.events import Event
 from serin.controller.accounting import next_step_s
-from serin.controller.actions import Action, ConfirmGone, CreateJob, Event, JobKind
+from serin.controller.actions import Action, ConfirmGone, CreateJob, JobKind
 from serin.controller.jobs import inputs_of, job_name, render
 from serin.controller.jobs.names import NO_UID, is_owned_by
 from serin.controller.objects import finish_of, is_running

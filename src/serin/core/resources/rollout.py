@@ -5,9 +5,10 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from serin.core.params import Metric, RolloutParams
-from serin.core.params.cluster import CamelSection
+from serin.core.params.cluster import CamelSection, ObjectName
 from serin.core.resources.bounds import faults_of_size
 from serin.core.resources.condition import Condition
+from serin.core.resources.finetune import ClusterStorageParams
 
 REVISION = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?@[0-9a-f]{64}$"
 """A revision with its whole digest: an object that outlives models must not be ambiguous later."""
@@ -20,6 +21,10 @@ class RolloutRun(CamelSection):
     """The revision that serves now, ``name@digest``; the rollout is refused where it is another one by then."""
     canary: str = Field(pattern=REVISION, max_length=105)
     """The revision that is to take over, ``name@digest``."""
+    rayservice: ObjectName = Field(default="serin-serve", max_length=47)
+    """Whose gateways split the traffic: ``serve.rayservice`` of params.yaml."""
+    storage: ClusterStorageParams
+    """Where the gateways' evidence lies, and the rollout keeps its steps: ``storage`` of params.yaml."""
     params: RolloutParams = RolloutParams()
     """Section ``rollout`` of params.yaml, with the same fields, rules and defaults."""
 

@@ -7,11 +7,11 @@ from typing import Any, cast
 import pytest
 
 from serin.clients.kubernetes import Cluster, ConflictError
+from serin.clients.kubernetes.events import Events
 from serin.clients.kubernetes.kinds import FINE_TUNES, JOBS
 from serin.clients.kubernetes.transport import Request
 from serin.clients.storage import Storage, Version
 from serin.controller.loop.caches import Caches
-from serin.controller.loop.events import Events
 from serin.controller.loop.metrics import Metrics
 from serin.controller.loop.reconcile import Reconciler
 from serin.controller.loop.storage_facts import StorageFacts

@@ -8,11 +8,16 @@ from pydantic import ValidationError
 from serin.core.params import Params
 from serin.core.resources.rollout import ModelRolloutSpec, ModelRolloutStatus
 
+STORAGE = {"url": "s3://bucket/prefix"}
 STABLE, CANARY = (f"law-qa@{letter * 64}" for letter in "ab")
 
 
 def _spec(**fields: Any) -> dict[str, Any]:
-    return {"run": {"stable": STABLE, "canary": CANARY}} | fields
+    return _run() | fields
+
+
+def _run(**fields: Any) -> dict[str, Any]:
+    return {"run": {"stable": STABLE, "canary": CANARY, "storage": STORAGE} | fields}
 
 
 def test_a_rollout_without_params_is_that_of_params_yaml() -> None:
@@ -24,18 +29,35 @@ def test_a_rollout_without_params_is_that_of_params_yaml() -> None:
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ({"run": {"stable": STABLE, "canary": STABLE}}, "another revision than stable"),
-        ({"run": {"stable": "law-qa@0123abcd", "canary": CANARY}}, "run.stable"),
+        (_run(canary=STABLE), "another revision than stable"),
+        (_run(stable="law-qa@0123abcd"), "run.stable"),
         (_spec(action="promote"), "action needs a reason"),
         (_spec(action="restart", reason="so"), "action"),
         (_spec(action="abort", reason=""), "reason"),
-        ({"run": {"stable": STABLE, "canary": CANARY, "params": {"steps": [0.5, 0.5, 1.0]}}}, "steps must rise"),
         (
-            {"run": {"stable": STABLE, "canary": CANARY, "params": {"metrics": {"tone": {"delta": 0.1}}}}},
+            _run(params={"steps": [0.5, 0.5, 1.0]}),
+            "steps must rise",
+        ),
+        (
+            {
+                "run": {
+                    "stable": STABLE,
+                    "canary": CANARY,
+                    "storage": STORAGE,
+                    "params": {"metrics": {"tone": {"delta": 0.1}}},
+                }
+            },
             "metrics.tone",
         ),
         (
-            {"run": {"stable": STABLE, "canary": CANARY, "params": {"steps": [n / 65 for n in range(1, 66)]}}},
+            {
+                "run": {
+                    "stable": STABLE,
+                    "canary": CANARY,
+                    "storage": STORAGE,
+                    "params": {"steps": [n / 65 for n in range(1, 66)]},
+                }
+            },
             "65 entries",
         ),
     ],

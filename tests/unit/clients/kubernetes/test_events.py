@@ -4,14 +4,17 @@ import os
 from datetime import UTC, datetime
 
 from serin.clients.kubernetes import open_cluster
+from serin.clients.kubernetes.events import Event, Events
 from serin.clients.kubernetes.kinds import EVENTS
-from serin.controller.actions import Event
-from serin.controller.loop.events import Events
 
 from ....cluster.standin import StandIn
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
-FINETUNE = {"metadata": {"name": "law", "uid": "1234", "namespace": "serin"}}
+FINETUNE = {
+    "apiVersion": "serin.dev/v1alpha1",
+    "kind": "FineTune",
+    "metadata": {"name": "law", "uid": "1234", "namespace": "serin"},
+}
 
 
 def test_the_same_event_again_raises_a_count_and_another_one_is_its_own() -> None:

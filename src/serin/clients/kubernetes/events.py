@@ -1,13 +1,14 @@
-"""Events (events.k8s.io/v1) about FineTunes: one object for each thing that happened, with a count where it came again."""
+"""Events (events.k8s.io/v1) about Serin's objects: one for each thing that happened, with a count where it came again."""
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from serin.clients.kubernetes import AbsentError, Cluster, ExistsError
-from serin.clients.kubernetes.kinds import EVENTS, FINE_TUNES
-from serin.controller.actions import Event
+from serin.clients.kubernetes.cluster import Cluster
+from serin.clients.kubernetes.faults import AbsentError, ExistsError
+from serin.clients.kubernetes.kinds import EVENTS
 from serin.core.digest import digest_of
 from serin.core.errors import SerinError
 
@@ -15,6 +16,15 @@ _LOG = logging.getLogger(__name__)
 _NOTE_LENGTH = 1024
 """Kubernetes takes no longer ones."""
 CONTROLLER = "serin.dev/controller"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, for ``kubectl describe``."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
 
 
 class Events:
@@ -29,9 +39,9 @@ class Events:
         self._cluster = cluster
         self._identity = identity
 
-    def tell(self, finetune: Mapping[str, Any], event: Event, now: datetime) -> None:
-        """Say it once; the same again only raises its count."""
-        metadata = finetune["metadata"]
+    def tell(self, regarding: Mapping[str, Any], event: Event, now: datetime) -> None:
+        """Say it once about an object; the same again only raises its count."""
+        metadata = regarding["metadata"]
         time = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         # The same words about the same object have the same name, whichever process says them.
         name = f"{metadata['name']}.{digest_of([metadata['uid'], event.type, event.reason, event.message])[:16]}"
@@ -47,8 +57,8 @@ class Events:
             "reason": event.reason,
             "note": event.message[:_NOTE_LENGTH],
             "regarding": {
-                "apiVersion": FINE_TUNES.api_version,
-                "kind": FINE_TUNES.kind,
+                "apiVersion": regarding["apiVersion"],
+                "kind": regarding["kind"],
                 "name": metadata["name"],
                 "namespace": self._cluster.namespace,
                 "uid": metadata["uid"],
@@ -60,7 +70,7 @@ class Events:
             except ExistsError:
                 self._again(name, time)
         except SerinError as error:
-            _LOG.info("an event is not written", extra={"finetune": metadata["name"], "error": str(error)})
+            _LOG.info("an event is not written", extra={"object": metadata["name"], "error": str(error)})
 
     def _again(self, name: str, time: str) -> None:
         found = self._cluster.get(EVENTS, name)
