@@ -18,7 +18,7 @@ from serin.core.errors import InputError, StorageError, UsageError
 from serin.core.params import StorageParams
 from serin.core.resources.rollout import ModelRolloutSpec, ModelRolloutStatus
 from serin.rollout.cluster.status import Fact, status_of
-from serin.rollout.engine import NEVER_BEGAN, Engine, capacity_of
+from serin.rollout.engine import NEVER_BEGAN, Engine, capacity_of, open_traffic
 from serin.rollout.manual import Verb, do_by_hand
 from serin.rollout.policy import RolloutState, decide_by_hand, new_rollout
 from serin.rollout.store import Rollouts, RolloutStore, Step
@@ -126,14 +126,19 @@ class Reconciler:
             newest, _ = do_by_hand("abort", store, serving, spec.reason or "", person, now)
         if spec.paused and newest.number == 0:
             return None, [Fact("Accepted", True, "Paused", "it begins once spec.paused is false")]
-        try:
-            newest = engine.turn(now, capacity_of(newest.state, serving))
-        except UsageError:
-            newest = store.newest() or newest  # it ended, with the refusal as its reason
+        if newest.number == 0:
+            newest = self._opened(engine, newest, now)
         verb = _asked_for(spec, newest.state)
         if verb is not None:
-            newest, _ = do_by_hand(verb, store, serving, spec.reason or "spec.paused", person, now)
+            do_by_hand(verb, store, serving, spec.reason or "spec.paused", person, now)
+        newest = engine.turn(now, capacity_of(newest.state, serving))
         return newest.state, [_accepted(newest.state), _arrival(engine, newest, now), _decision(newest.state)]
+
+    def _opened(self, engine: Engine, declared: Step, now: float) -> Step:
+        try:
+            return open_traffic(engine.store, declared, engine.serving, now)
+        except UsageError:
+            return engine.store.newest() or declared  # it ended, with the refusal as its reason
 
     def _declared(self, store: RolloutStore, spec: ModelRolloutSpec, now: float) -> Step:
         run = spec.run

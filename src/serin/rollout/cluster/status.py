@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from serin.core.params import Metric
 from serin.core.resources.condition import Condition
 from serin.core.resources.rollout import MetricStatus, ModelRolloutStatus, RolloutPhase, Users
 from serin.rollout.policy import RolloutState
@@ -54,7 +55,7 @@ def status_of(
         steps=view.steps,
         step_units=view.step_units,
         users=Users(stable=view.stable_units, canary=view.canary_units),
-        metrics=[_metric(state, name) for name in state.metrics],
+        metrics=[_metric(state, name) for name in state.params.metrics],
         unproven=state.unproven(),
         e_split=view.split.e,
         ttft_threshold_s=view.ttft_threshold_s,
@@ -73,10 +74,10 @@ def written(t: float) -> str:
     return f"{datetime.fromtimestamp(t, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _metric(state: RolloutState, name: str) -> MetricStatus:
+def _metric(state: RolloutState, name: Metric) -> MetricStatus:
     view = metric_view(state, name)
     return MetricStatus(
-        name=view.name,  # type: ignore[arg-type] - the names of metrics are those of params
+        name=name,
         stable_bad=view.stable_bad,
         canary_bad=view.canary_bad,
         e_abort=view.worse.e,
