@@ -11,11 +11,13 @@ import click
 
 @click.group("controller")
 def command() -> None:
-    """Run FineTunes on Kubernetes."""
+    """Run FineTunes and ModelRollouts on Kubernetes."""
 
 
 @command.command()
-@click.option("--namespace", help="Where its FineTunes are.  [default: the pod's, or the kubeconfig context's]")
+@click.option(
+    "--namespace", help="Where its FineTunes and ModelRollouts are.  [default: the pod's, or the kubeconfig context's]"
+)
 @click.option("--context", help="Of the kubeconfig, where this is no pod.")
 @click.option(
     "--listen", default="127.0.0.1", show_default=True, help="Address of metrics and probes; in a pod 0.0.0.0."
@@ -41,7 +43,10 @@ def run(
     lease: str,
     lease_s: float,
 ) -> None:
-    """Watch FineTunes and do their stages as Jobs, until SIGTERM. Several may run: one acts, the others wait."""
+    """Do FineTunes' stages as Jobs, and move traffic as ModelRollouts say, until SIGTERM.
+
+    Several may run: one acts, the others wait.
+    """
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -58,6 +63,7 @@ def run(
     from serin.controller.loop.logs import log_to
     from serin.controller.loop.metrics import Metrics
     from serin.controller.loop.web import Web, check_page, metrics_page
+    from serin.rollout.cluster.loop import rollout_loop
 
     log_to()
     metrics = Metrics()
@@ -65,7 +71,18 @@ def run(
     cluster = open_cluster(namespace, context, os.environ, timeout_s=min(10.0, times.give_up_s), heard=metrics.heard)
     settings = Settings(f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}", workers, relist_s, lease, times)
     controller = Controller(cluster, settings, metrics)
-    checks = {"/healthz": check_page(controller.not_alive), "/readyz": check_page(controller.not_ready)}
+    rollouts = threading.Thread(
+        target=rollout_loop(cluster, settings.identity, controller.lock.holds).run,
+        args=(stopping,),
+        name="rollouts",
+        daemon=True,
+    )
+
+    def not_alive() -> list[str]:
+        return [*controller.not_alive(), *([] if rollouts.is_alive() else ["thread rollouts has ended"])]
+
+    rollouts.start()
+    checks = {"/healthz": check_page(not_alive), "/readyz": check_page(controller.not_ready)}
     figures = {"/metrics": metrics_page(metrics.registry, controller.measure)}
     if metrics_port == health_port != 0:
         Web(listen, metrics_port, checks | figures)
