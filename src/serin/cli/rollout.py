@@ -1,24 +1,28 @@
-"""``serin rollout``: plan, start, status, promote, abort."""
+"""``serin rollout``: start, status, pause, resume, promote, abort; plan, history and report stand beside it."""
 
+import getpass
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from serin.cli.options import load_params, params_option
+from serin.cli.rollout_history import history, report, rollout_argument, rollouts_option
 from serin.cli.rollout_plan import command as plan
 
 if TYPE_CHECKING:
+    from serin.rollout.loop import LocalRollouts
     from serin.rollout.policy import RolloutState
-    from serin.rollout.store import RolloutStore
 
 _SHOWN_EVERY_S = 5.0
+_LIVE_S = 0.5
+_STEADY_S = 0.2
 
-rollouts_option = click.option(
-    "--rollouts", type=click.Path(path_type=Path), default=Path(".serin/rollouts"), show_default=True
-)
 state_option = click.option("--state", type=click.Path(path_type=Path), default=Path(".serin/serve"), show_default=True)
+output_option = click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+by_option = click.option("--by", "person", help="Who decides; the history keeps it.  [default: who is logged in]")
 
 
 @click.group("rollout")
@@ -27,64 +31,109 @@ def command() -> None:
 
 
 command.add_command(plan)
+command.add_command(history)
+command.add_command(report)
 
 
 @command.command()
 @click.argument("revision")
 @click.option("--wait", is_flag=True, help="Follow it until it is decided; 3 where it was aborted.")
+@by_option
 @params_option
 @rollouts_option
 @state_option
-def start(revision: str, wait: bool, params_path: Path, rollouts: Path, state: Path) -> None:
-    """Offer a deployed REVISION to a share of the users, and raise that share while the evidence allows."""
+def start(revision: str, wait: bool, person: str | None, params_path: Path, rollouts: Path, state: Path) -> None:
+    """Offer a deployed REVISION to a share of the users, and raise that share while the evidence allows.
+
+    Where that rollout is under way already it goes on, with a new loop if its own is gone.
+    """
     params = load_params(params_path).rollout
 
     from serin.clients.serving_state import FolderState
+    from serin.rollout.loop import LocalRollouts
     from serin.rollout.planning import least_units
     from serin.rollout.start import begin, spawn
 
-    serving = FolderState(state)
-    store = begin(revision, params, serving, rollouts, time.time())
-    least = least_units(params)
-    for name, metric in params.metrics.items():
-        count = "no number of" if least[name] is None else f"at least {least[name]}"
-        click.echo(f"{name}: δ = {metric.delta:g}; {count} canary users can prove it", err=True)
-    spawn(store, rollouts, serving)
-    click.echo(f"rollout {store.id} has started")
+    serving, place = FolderState(state), LocalRollouts(rollouts)
+    known = set(place.ids())
+    store = begin(revision, params, serving, place, person or _user(), time.time())
+    new = store.id not in known
+    if new:
+        least = least_units(params)
+        for name, metric in params.metrics.items():
+            count = "no number of" if least[name] is None else f"at least {least[name]}"
+            click.echo(f"{name}: δ = {metric.delta:g}; {count} canary users can prove it", err=True)
+    spawn(place, store.id, serving)
+    click.echo(f"rollout {store.id} {'has started' if new else 'goes on'}")
     if wait:
-        _follow(store)
+        _follow(place, store.id)
 
 
 @command.command()
+@rollout_argument
 @click.option("--watch", is_flag=True, help="Follow it until it is decided; 3 where it was aborted.")
+@output_option
 @rollouts_option
-def status(watch: bool, rollouts: Path) -> None:
-    """Show the newest rollout: its step, its units and what is still unproven."""
-    from serin.rollout.store import newest
+@state_option
+def status(rollout: str | None, watch: bool, output: Literal["text", "json"], rollouts: Path, state: Path) -> None:
+    """Show a rollout, by default the newest: how far it is, how strong its evidence is, and what it waits for."""
+    from serin.clients.serving_state import FolderState
+    from serin.rollout.engine import capacity_of
+    from serin.rollout.loop import LocalRollouts
+    from serin.rollout.status import lines, view_of
 
-    store = newest(rollouts)
+    place = LocalRollouts(rollouts)
+    store = place.named(rollout)
     if watch:
-        _follow(store)
-    else:
-        click.echo(_line(store.read()))
+        return _follow(place, store.id, output)
+    found = store.read()
+    view = view_of(found, time.time(), capacity_of(found, FolderState(state)), place.runs(store.id))
+    click.echo(view.model_dump_json(indent=2) if output == "json" else "\n".join(lines(view)))
+    return None
 
 
 @command.command()
+@rollout_argument
 @click.option("--reason", required=True, help="Why; the rollout's history keeps it.")
+@by_option
 @rollouts_option
 @state_option
-def promote(reason: str, rollouts: Path, state: Path) -> None:
+def pause(rollout: str | None, reason: str, person: str | None, rollouts: Path, state: Path) -> None:
+    """Hold the canary's share where it is; a canary that is proven worse is still aborted."""
+    _by_hand("pause", rollout, reason, person, rollouts, state)
+
+
+@command.command()
+@rollout_argument
+@click.option("--reason", default="", help="Why; the rollout's history keeps it.")
+@by_option
+@rollouts_option
+@state_option
+def resume(rollout: str | None, reason: str, person: str | None, rollouts: Path, state: Path) -> None:
+    """Go on with a paused rollout."""
+    _by_hand("resume", rollout, reason, person, rollouts, state)
+
+
+@command.command()
+@rollout_argument
+@click.option("--reason", required=True, help="Why; the rollout's history keeps it.")
+@by_option
+@rollouts_option
+@state_option
+def promote(rollout: str | None, reason: str, person: str | None, rollouts: Path, state: Path) -> None:
     """Make the canary stable now, whatever the evidence says."""
-    _by_hand("promoted", reason, rollouts, state)
+    _by_hand("promote", rollout, reason, person, rollouts, state)
 
 
 @command.command()
+@rollout_argument
 @click.option("--reason", required=True, help="Why; the rollout's history keeps it.")
+@by_option
 @rollouts_option
 @state_option
-def abort(reason: str, rollouts: Path, state: Path) -> None:
+def abort(rollout: str | None, reason: str, person: str | None, rollouts: Path, state: Path) -> None:
     """Send everybody back to stable now."""
-    _by_hand("aborted", reason, rollouts, state)
+    _by_hand("abort", rollout, reason, person, rollouts, state)
 
 
 @command.command(hidden=True)
@@ -94,52 +143,84 @@ def abort(reason: str, rollouts: Path, state: Path) -> None:
 def run(rollout: str, rollouts: Path, state: Path) -> None:
     """Be the loop of a started rollout."""
     from serin.clients.serving_state import FolderState
+    from serin.rollout.loop import LocalRollouts
     from serin.rollout.loop import run as run_loop
-    from serin.rollout.store import RolloutStore
 
-    decided = run_loop(RolloutStore(rollouts, rollout), FolderState(state), lambda line: click.echo(line, err=True))
+    decided = run_loop(LocalRollouts(rollouts), rollout, FolderState(state), lambda line: click.echo(line, err=True))
     click.echo(_line(decided))
 
 
-def _by_hand(decision: str, reason: str, rollouts: Path, state: Path) -> None:
+def _by_hand(
+    verb: Literal["pause", "resume", "promote", "abort"],
+    rollout: str | None,
+    reason: str,
+    person: str | None,
+    rollouts: Path,
+    state: Path,
+) -> None:
     from serin.clients.serving_state import FolderState
-    from serin.core.errors import UsageError
-    from serin.rollout.loop import decide_now
-    from serin.rollout.start import follow
-    from serin.rollout.store import Request, newest
+    from serin.rollout.loop import LocalRollouts
+    from serin.rollout.manual import do_by_hand
 
-    store = newest(rollouts)
-    present = store.read()
-    if present.decision != "running":
-        raise UsageError(f"rollout {store.id} is {present.decision} already ({present.reason}): start another one")
-    store.ask(Request.model_validate({"decision": decision, "reason": reason}))
-    decided = decide_now(store, FolderState(state), lambda line: click.echo(line, err=True))
-    click.echo(_line(decided or follow(store, lambda _: None)))
+    store = LocalRollouts(rollouts).named(rollout)
+    step, done = do_by_hand(verb, store, FolderState(state), reason, person or _user(), time.time())
+    click.echo(_line(step.state) + ("" if done else " (as before)"))
 
 
-def _follow(store: "RolloutStore") -> None:
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user may have no name
+        return ""
+
+
+def _follow(place: "LocalRollouts", rollout: str, output: Literal["text", "json"] = "text") -> None:
     from serin.core.errors import GateError
-    from serin.rollout.start import follow
+    from serin.rollout.loop import follow
 
-    decided = follow(store, _Told())
+    if output == "text" and sys.stdout.isatty():
+        decided = _follow_live(place, rollout)
+    else:
+        decided = follow(place, rollout, _Told(output), _STEADY_S)
     if decided.decision == "aborted":
         raise GateError(f"rollout {decided.id} was aborted: {decided.reason}; all users are with {decided.stable}")
 
 
-class _Told:
-    """Shows a rollout's state at every change of weight, and every few seconds between, with the time left."""
+def _follow_live(place: "LocalRollouts", rollout: str) -> "RolloutState":
+    """The whole status, drawn anew in its place."""
+    from rich.live import Live
+    from rich.text import Text
 
-    def __init__(self) -> None:
-        self.weight: float | None = None
+    from serin.rollout.loop import follow
+    from serin.rollout.status import lines, view_of
+
+    with Live(auto_refresh=False) as live:
+
+        def show(state: "RolloutState") -> None:
+            live.update(Text("\n".join(lines(view_of(state, time.time())))), refresh=True)
+
+        return follow(place, rollout, show, _LIVE_S)
+
+
+class _Told:
+    """Shows a rollout at every change of weight or pause, and every few seconds between, one line each time."""
+
+    def __init__(self, output: Literal["text", "json"]) -> None:
+        self.output = output
+        self.shown: tuple[float, bool] | None = None
         self.last = 0.0
 
     def __call__(self, state: "RolloutState") -> None:
+        from serin.rollout.status import view_of
+
         now = time.time()
-        if state.decision == "running" and state.weight == self.weight and now - self.last < _SHOWN_EVERY_S:
+        shown = (state.weight, state.paused)
+        if state.decision == "running" and shown == self.shown and now - self.last < _SHOWN_EVERY_S:
             return
-        self.weight, self.last = state.weight, now
-        left = max(0.0, state.started_t + state.params.max_time_s - now)
-        click.echo(_line(state) + (f", at most {left:.0f} s left" if state.decision == "running" else ""))
+        self.shown, self.last = shown, now
+        view = view_of(state, now)
+        left = "" if view.time_left_s is None else f", at most {view.time_left_s:.0f} s left"
+        click.echo(view.model_dump_json() if self.output == "json" else _line(state) + left)
 
 
 def _line(state: "RolloutState") -> str:
@@ -148,4 +229,5 @@ def _line(state: "RolloutState") -> str:
     if state.decision != "running":
         return f"{state.id}: {state.decision}, {state.reason} ({units})"
     unproven = ", ".join(state.unproven()) or "nothing"
-    return f"{state.id}: canary weight {state.weight:g}, {units}, unproven: {unproven}"
+    paused = "paused, " if state.paused else ""
+    return f"{state.id}: {paused}canary weight {state.weight:g}, {units}, unproven: {unproven}"
