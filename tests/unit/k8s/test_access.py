@@ -36,6 +36,8 @@ KINDS_OF = {
 STATE = SOURCE / "clients/serving_state"
 OF_GATEWAYS = {"acknowledge", "forget", "look", "_follow", "weights", "_service"}
 """Methods of ``ClusterState`` that a gateway calls; ``weights`` and ``_service`` only read."""
+OF_ROLLOUTS = {"weights", "change_weights", "_service"}
+"""Those that the controller calls for a ModelRollout; ``status`` reads by ``_service``."""
 OBJECTS = {
     "self._weights_name": ("", "configmaps", "serin-serve-weights"),
     "self._gateways_name": ("", "configmaps", "serin-serve-gateways"),
@@ -88,7 +90,15 @@ def allowed(role: dict[str, Any]) -> set[tuple[str, str, str]]:
 
 def test_the_controller_may_do_what_it_does_and_nothing_else(cluster: Any) -> None:
     (role,) = [each for each in cluster.of("Role") if each["metadata"]["name"] == "serin-controller"]
-    assert allowed(role) == asked("controller")
+    of_weights = asked_of_state(lambda name: name in OF_ROLLOUTS)
+    events = asked("clients/kubernetes")
+    assert events <= {("events.k8s.io", "events", verb) for verb in ("create", "get", "patch")}
+    assert allowed(role) == asked("controller") | events | asked("rollout") | {
+        (group, resource, verb) for group, resource, _, verb in of_weights
+    }
+    assert [rule["resourceNames"] for rule in role["rules"] if "configmaps" in rule["resources"]] == [
+        ["serin-serve-weights"]
+    ]
 
 
 def test_each_function_that_is_given_a_kind_is_there(cluster: Any) -> None:
