@@ -71,7 +71,9 @@ class FakeRevision:
         if request.headers.get(SECRET_HEADER) != SECRET:
             return web.json_response({"error": {"message": "revisions answer the gateway only"}}, status=401)
         body = await request.read()
-        self.asked.append(Asked(request.method, path, dict(request.headers), body))
+        self.asked.append(
+            Asked(request.method, path, {name.lower(): value for name, value in request.headers.items()}, body)
+        )
         self.running += 1
         self.most_running = max(self.running, self.most_running)
         try:

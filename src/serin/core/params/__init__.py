@@ -16,6 +16,7 @@ from serin.core.params.evaluation import (
     RuleParams,
     SafetyParams,
 )
+from serin.core.params.gateway import GatewayParams
 from serin.core.params.merging import MergeParams, PublishParams, QuantiseParams
 from serin.core.params.preparation import (
     AugmentParams,
@@ -43,6 +44,7 @@ __all__ = [
     "EndpointParams",
     "EvaluateParams",
     "ForgettingParams",
+    "GatewayParams",
     "JudgeParams",
     "KubernetesParams",
     "LanguageParams",

@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from serin.core.params.cluster import ObjectName
+from serin.core.params.gateway import GatewayParams
 from serin.core.params.section import Section
 
 SET_BY_SERIN = frozenset(
@@ -88,6 +89,7 @@ class ServeParams(Section):
     request_timeout_s: float = Field(default=60.0, gt=0)
     """Longest request, from its first byte to the last byte of the answer."""
     canary_first_byte_timeout_s: float = Field(default=10.0, gt=0)
-    """A canary that sent nothing by then has failed, and stable answers."""
+    """A canary whose stream has not begun by then, or after half of the request's time, has failed, and stable answers."""
+    gateway: GatewayParams = GatewayParams()
     revisions: RevisionParams = RevisionParams()
     """What each revision runs on, unless its deploy says otherwise."""

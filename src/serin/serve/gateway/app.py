@@ -1,9 +1,9 @@
 """The gateway: one ASGI application, and which of its parts answers which request.
 
-POST /v1/chat/completions, /v1/completions   relayed; failover to stable before the first byte
-GET  /v1/models                              what can be asked for
-POST /v1/feedback                            a score for an answer, tied to it by its x-request-id
-GET  /healthz                                whether the gateway runs, and what it serves
+POST /v1/chat/completions, /v1/completions, …   relayed (see ``endpoints``); failover to stable before the first byte
+GET  /v1/models, /v1/models/<name>              what can be asked for
+POST /v1/feedback                               a score for an answer, tied to it by its x-request-id
+GET  /healthz                                   whether the gateway runs, and what it serves
 """
 
 import time
@@ -12,14 +12,18 @@ from collections.abc import Awaitable, Callable
 
 from serin.clients.serving_state import ServingState
 from serin.serve.asgi import Receive, Scope, Send
-from serin.serve.gateway.completions import RELAYED, Completions
+from serin.serve.gateway.endpoints import ENDPOINTS
 from serin.serve.gateway.evidence import EvidenceLog
 from serin.serve.gateway.feedback import Feedback
+from serin.serve.gateway.finished import Observer
 from serin.serve.gateway.http import send_error
 from serin.serve.gateway.models import Models
+from serin.serve.gateway.relay import Relay
 from serin.serve.gateway.settings import GatewaySettings
 from serin.serve.gateway.upstream import Upstream
 from serin.serve.gateway.watch import StateWatcher
+
+_MODEL = "/v1/models/"
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -36,15 +40,16 @@ class Gateway:
         new_nonce: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         self.watcher = StateWatcher(state, replica)
-        self.evidence = EvidenceLog(state.evidence_path(replica))
+        self.evidence = EvidenceLog(state.evidence_path(replica), clock)
         self.upstream = Upstream(settings.base_url, settings.secret)
-        completions = Completions(settings, self.watcher, self.upstream, self.evidence, clock, new_nonce)
-        models = Models(self.watcher)
+        self.observers: list[Observer] = [self.evidence]
+        self.relay = Relay(settings, self.watcher, self.upstream, self.observers, clock, time.monotonic, new_nonce)
+        self.models = Models(self.watcher)
         self.handlers: dict[tuple[str, str], Handler] = {
-            **{("POST", path): completions for path in RELAYED},
+            **{("POST", path): self.relay for path in ENDPOINTS},
             ("POST", "/v1/feedback"): Feedback(settings, self.evidence, clock),
-            ("GET", "/v1/models"): models.list,
-            ("GET", "/healthz"): models.health,
+            ("GET", "/v1/models"): self.models.list,
+            ("GET", "/healthz"): self.models.health,
         }
         self.paths = {path for _, path in self.handlers}
 
@@ -56,6 +61,7 @@ class Gateway:
     async def close(self) -> None:
         """Let everything go."""
         await self.watcher.stop()
+        await self.relay.close()
         await self.upstream.close()
         self.evidence.close()
 
@@ -66,6 +72,8 @@ class Gateway:
         handler = self.handlers.get((method, path))
         if handler is not None:
             await handler(scope, receive, send)
+        elif method == "GET" and path.startswith(_MODEL):
+            await self.models.one(send, path.removeprefix(_MODEL))
         elif path in self.paths:
             await send_error(send, 405, f"{path} does not take {method}", "invalid_request_error")
         else:

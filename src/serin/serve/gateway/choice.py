@@ -6,10 +6,17 @@ from typing import Any
 
 from serin.clients.serving_state import Weights
 from serin.core.errors import ServingError
-from serin.core.traffic import assign
+from serin.core.traffic import assign, unit_position
 
 PRODUCTION = "serin"
 """As a request's ``model``: whatever production serves."""
+UNIT_HEADERS = (b"x-serin-user", b"x-serin-session")
+UNIT_MEMBERS = ("user", "safety_identifier", "prompt_cache_key")
+"""OpenAI's names for a user, the old one first, and for requests that share a prefix, as those of one session do."""
+OVERRIDE_HEADER = b"x-serin-revision"
+OVERRIDE_SCOPE = "override"
+_SHADOW_SALT = "shadow"
+"""Apart from every rollout's salt, so that what is mirrored is a fair sample of both arms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +39,59 @@ class UnknownModelError(ServingError):
     """The request names a model that does not run here."""
 
 
-def unit_of(header: str | None, body: Mapping[str, Any], nonce: str) -> str:
-    """What is randomised: the user that the header or the body names, or the request itself where neither does."""
-    if header:
-        return header
-    user = body.get("user")
-    return user if isinstance(user, str) and user else nonce
+class ForbiddenChoiceError(ServingError):
+    """The caller may not choose a revision."""
 
 
-def choose(model: str | None, unit: str, weights: Weights, running: Collection[str]) -> Choice:
+def unit_of(headers: Mapping[bytes, str], body: Mapping[str, Any], caller: str | None, nonce: str) -> str:
+    """What is randomised: the user or session that the request names, else its API key, else the request itself.
+
+    Named by a header of ``UNIT_HEADERS`` or a member of ``UNIT_MEMBERS``, the first that is there. Keys are apart from
+    users of the same name.
+    """
+    for header in UNIT_HEADERS:
+        if headers.get(header):
+            return headers[header]
+    for member in UNIT_MEMBERS:
+        value = body.get(member)
+        if isinstance(value, str) and value:
+            return value
+    return nonce if caller is None else f"key\x00{caller}"
+
+
+def may_choose(scopes: Collection[str] | None) -> bool:
+    """Whether a caller may name a revision. ``scopes`` is None where no keys are configured: then everybody may."""
+    return scopes is None or OVERRIDE_SCOPE in scopes
+
+
+def shadow_of(nonce: str, weights: Weights) -> str | None:
+    """The revision that is to be asked too, for this request."""
+    if weights.shadow is None or unit_position(nonce, _SHADOW_SALT) >= weights.shadow_share:
+        return None
+    return weights.shadow
+
+
+def choose(
+    model: str | None, unit: str, weights: Weights, running: Collection[str], override: str | None, may_override: bool
+) -> Choice:
     """The arm and revision of a request.
 
     ``model`` is None, ``serin`` or the name that stable or canary carry before their ``@``: the split decides. A
-    revision (``name@digest``, or a prefix of one) is served as asked, outside of any rollout.
+    revision (``name@digest``, or a prefix of one), as ``override`` or as ``model``, is served as asked, outside of any
+    rollout.
 
     Raises:
         NoStableError: nothing has been deployed yet.
         UnknownModelError: no such model or revision runs.
+        ForbiddenChoiceError: the caller named a revision, and may not.
     """
-    if model is not None and "@" in model:
-        return _chosen_by_client(model, weights, running)
+    if override is not None or (model is not None and "@" in model):
+        if not may_override:
+            raise ForbiddenChoiceError(
+                f"this key may not choose a revision: it needs the scope {OVERRIDE_SCOPE!r}; without "
+                f"{OVERRIDE_HEADER.decode()}, and with {PRODUCTION!r} as the model, production answers"
+            )
+        return _chosen_by_client(override or model or "", weights, running)
     if weights.stable is None:
         raise NoStableError("no revision is deployed: run 'serin deploy REVISION'")
     names = {PRODUCTION} | {r.partition("@")[0] for r in weights.revisions()}

@@ -1,60 +1,94 @@
-"""One exchange between a client and a revision, and the outcome that it leaves in the evidence, however it ends."""
+"""One exchange between a client and a revision, and the record that it leaves with every observer, however it ends."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 
-from serin.serve.asgi import Send
-from serin.serve.gateway.evidence import EvidenceLog
+from serin.serve.gateway.finished import Bodies, Finished, Kind, Observer
 from serin.serve.gateway.request_id import RequestIdentity
-from serin.serve.gateway.upstream import Answer, BrokenStreamError
+from serin.serve.gateway.upstream import Answer
+from serin.serve.gateway.usage import Usage
 
 _CLIENT_CLOSED = 499
+_NO_FAULT = frozenset[Kind]({"bad_request", "client_closed", "client_stalled", "dropped"})
+"""What a request may end with although the assigned arm did not fail."""
+_KEPT_BYTES = 1 << 20
 
 
 class Exchange:
-    """Use as a context: leaving it writes the outcome. By intention to treat, a failover is the canary's failure."""
+    """Use as a context: leaving it tells the observers. By intention to treat, a failover is the canary's failure.
 
-    def __init__(self, evidence: EvidenceLog, identity: RequestIdentity, clock: Callable[[], float]) -> None:
-        self.evidence = evidence
+    ``clock`` gives monotonic seconds; wall time stands in ``identity`` alone, so that a clock that is set disturbs nothing.
+    """
+
+    def __init__(
+        self,
+        observers: Sequence[Observer],
+        identity: RequestIdentity,
+        path: str,
+        caller: str | None,
+        clock: Callable[[], float],
+        shadow: bool = False,
+    ) -> None:
+        self.observers = observers
         self.identity = identity
+        self.path = path
+        self.caller = caller
         self.clock = clock
+        self.shadow = shadow
+        self.began = clock()
         self.status = 0
-        self.error = False
+        self.kind: Kind | None = None
         self.failover = False
-        self.ttft_s: float | None = None
+        self.streamed = False
+        self.usage = Usage()
+        self._lacking = False
+        self._first: float | None = None
+        self._last: float | None = None
+        self._readers = [observer for observer in observers if observer.wants_bodies(identity)]
+        self._asked = b""
+        self._kept: list[bytes] = []
+        self._room_bytes = _KEPT_BYTES if self._readers else 0
 
-    def fails_over(self) -> None:
-        """The assigned arm failed before its first byte."""
+    @property
+    def error(self) -> bool:
+        """Whether the assigned arm failed."""
+        return self.kind is not None and self.kind not in _NO_FAULT
+
+    def asks(self, body: bytes) -> None:
+        """What the client sent."""
+        if self._readers:
+            self._asked = body
+
+    def fails_over(self, kind: Kind, lacking: bool = False) -> None:
+        """The assigned arm failed before its first byte; ``lacking`` where it said that it has no such path."""
         self.failover = True
-        self.error = True
+        self.kind = kind
+        self._lacking = lacking
 
-    def failed(self, status: int) -> None:
-        """Nobody could answer; the client gets ``status``."""
-        self.status = status
-        self.error = True
+    def fails(self, kind: Kind) -> None:
+        """It went wrong; what went wrong first stays."""
+        if self.kind is None:
+            self.kind = kind
 
-    def first_byte(self, status: int) -> None:
+    def answers(self, answer: Answer) -> None:
         """The first byte of the answer is here; after a failover it says nothing about the assigned arm."""
-        self.status = status
-        if not self.failover:
-            self.ttft_s = self.clock() - self.identity.assigned_t
+        self.status = answer.status
+        self.streamed = answer.events is not None
+        self._first = self._last = self.clock()
+        if answer.kind is not None:
+            self.fails(answer.kind)
+        if self._lacking and answer.lacking:
+            # The substitute has no such path either, so it was the request that was at fault.
+            self.kind = "bad_request"
 
-    async def relay(self, answer: Answer, send: Send, deadline: float) -> None:
-        """Send the bytes as they come. Raises BrokenStreamError, which must break the connection to the client."""
-        try:
-            async with asyncio.timeout(max(0.0, deadline - self.clock())):
-                async for chunk in answer.chunks():
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        except TimeoutError as error:
-            self.error = True
-            raise BrokenStreamError("the answer took longer than serve.request_timeout_s") from error
-        except BrokenStreamError:
-            self.error = True
-            raise
-        self.error = self.error or answer.failed
-        await send({"type": "http.response.body", "body": b""})
+    def passes(self, chunk: bytes, now: float) -> None:
+        """More of the answer came, at ``now``."""
+        self._last = now
+        if self._room_bytes > 0:
+            self._kept.append(chunk[: self._room_bytes])
+            self._room_bytes -= len(chunk)
 
     def __enter__(self) -> "Exchange":
         return self
@@ -63,6 +97,35 @@ class Exchange:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, asyncio.CancelledError):
+            self.fails("client_closed")
+        if self.kind == "client_closed":
             self.status = _CLIENT_CLOSED
-        identity = replace(self.identity, failover=self.failover)
-        self.evidence.outcome(identity, self.clock(), error=self.error, ttft_s=self.ttft_s, status=self.status)
+        record = self._record()
+        read = replace(record, bodies=Bodies(self._asked, b"".join(self._kept))) if self._readers else record
+        for observer in self.observers:
+            observer.finished(read if observer in self._readers else record)
+
+    def _record(self) -> Finished:
+        measured = self._first is not None and not self.failover
+        return Finished(
+            identity=replace(self.identity, failover=self.failover),
+            path=self.path,
+            caller=self.caller,
+            status=self.status,
+            error=self.error,
+            kind=self.kind,
+            ttft_s=self._first - self.began if measured and self._first is not None else None,
+            tpot_s=self._tpot_s() if measured else None,
+            duration_s=self.clock() - self.began,
+            prompt_tokens=self.usage.prompt_tokens,
+            completion_tokens=self.usage.completion_tokens,
+            failover=self.failover,
+            streamed=self.streamed,
+            shadow=self.shadow,
+        )
+
+    def _tpot_s(self) -> float | None:
+        tokens = self.usage.completion_tokens
+        if not self.streamed or tokens is None or tokens < 2 or self._first is None or self._last is None:
+            return None
+        return (self._last - self._first) / (tokens - 1)

@@ -1,8 +1,9 @@
 """The little of HTTP over ASGI that the gateway needs: read a body, answer JSON."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
+
+import orjson
 
 from serin.core.errors import UsageError
 from serin.serve.asgi import Receive, Scope, Send
@@ -44,25 +45,32 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 async def read_json_object(receive: Receive, send: Send) -> dict[str, Any] | None:
     """The request's JSON object, or None after an error has been answered."""
+    read = await read_json_body(receive, send)
+    return None if read is None else read[1]
+
+
+async def read_json_body(receive: Receive, send: Send) -> tuple[bytes, dict[str, Any]] | None:
+    """The request's body and the JSON object that it is, or None after an error has been answered."""
     try:
-        value = json.loads(await read_body(receive, BODY_LIMIT_BYTES))
+        body = await read_body(receive, BODY_LIMIT_BYTES)
+        value = orjson.loads(body)
     except DisconnectedError:
         return None
     except TooLargeError as error:
         await send_error(send, 413, str(error), "invalid_request_error")
         return None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         await send_error(send, 400, f"the body is not JSON ({error})", "invalid_request_error")
         return None
     if not isinstance(value, dict):
         await send_error(send, 400, "the body must be a JSON object", "invalid_request_error")
         return None
-    return value
+    return body, value
 
 
 async def send_json(send: Send, status: int, value: Any, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
     """Answer with a JSON value."""
-    body = json.dumps(value, ensure_ascii=False).encode()
+    body = orjson.dumps(value)
     lines = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

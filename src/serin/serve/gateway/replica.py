@@ -67,6 +67,7 @@ def gateway_settings(params: ServeParams, secret: str, signing_key: bytes) -> Ga
         signing_key=signing_key,
         request_timeout_s=params.request_timeout_s,
         canary_first_byte_timeout_s=params.canary_first_byte_timeout_s,
+        relay=params.gateway,
     )
 
 

@@ -1,6 +1,8 @@
 """What one gateway replica is told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from serin.core.params import GatewayParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +14,4 @@ class GatewaySettings:
     signing_key: bytes
     request_timeout_s: float
     canary_first_byte_timeout_s: float
+    relay: GatewayParams = field(default_factory=GatewayParams)

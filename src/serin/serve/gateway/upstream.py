@@ -1,62 +1,104 @@
 """Requests from the gateway to a revision, up to the first byte of the answer and then byte by byte."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 
 from serin.core.errors import ServingError
 from serin.core.revision import Revision
+from serin.serve.gateway.finished import Kind
+from serin.serve.gateway.question import Question
+from serin.serve.gateway.usage import EventStream, GarbageError, Usage, read_usage
 from serin.serve.middleware import SECRET_HEADER
 
-_ERROR_EVENT = b'data: {"error"'
-_OURS = frozenset({401, 403, 404, 405})
-"""Answers that no client can cause, since the gateway chose route, method, secret and model itself."""
 _KEEP_ALIVE_S = 30.0
 """Shorter than HAProxy's 90 s, so that the gateway never sends on a connection that HAProxy is about to close."""
+_CONNECT_S = 5.0
+_WHOLE_BYTES = 256 << 10
+"""An answer of one piece up to this size is whole before its first byte goes to the client, so that stable can still
+answer where it breaks off; a longer one is relayed as it comes."""
+_TAIL_BYTES = 4096
+"""Where a JSON body reports its usage."""
+_OURS = frozenset({401, 403, 421})
+"""Answers that no client can cause, since the gateway chose route and secret."""
+_LACKING = frozenset({404, 405, 501})
+"""A revision has no such path: every revision of its kind, or this one alone."""
+_KEPT_HEADERS = ("content-type", "content-length", "retry-after")
+_KEPT_HEADERS_OF_STREAMS = ("content-type",)
 
 
 class UpstreamError(ServingError):
     """A revision failed before the first byte of its answer: nothing has gone to the client yet."""
 
-    def __init__(self, revision: str, reason: str, timed_out: bool = False) -> None:
-        self.timed_out = timed_out
+    def __init__(self, revision: str, kind: Kind, reason: str) -> None:
+        self.kind = kind
         super().__init__(f"{revision} {reason}")
 
 
 class BrokenStreamError(ServingError):
     """A revision failed after the first byte; the connection to the client must break, so that the client sees it."""
 
+    def __init__(self, kind: Kind, reason: str) -> None:
+        self.kind = kind
+        super().__init__(reason)
+
 
 @dataclass(slots=True)
 class Answer:
-    """An answer whose first bytes are here. ``failed`` turns true once the revision reports an error in its stream."""
+    """An answer whose first bytes are here. ``kind`` says what is wrong with it already."""
 
     response: aiohttp.ClientResponse
     first: bytes
-    failed: bool = False
+    kind: Kind | None
+    events: EventStream | None = None
+    tail: bytes = field(default=b"", init=False)
 
     @property
     def status(self) -> int:
         """HTTP status."""
         return self.response.status
 
+    @property
+    def lacking(self) -> bool:
+        """Whether the revision says that it has no such path."""
+        return self.status in _LACKING
+
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The headers that reach the client."""
-        kept = ("content-type", "content-length", "retry-after")
-        return [(name.encode(), self.response.headers[name].encode()) for name in kept if name in self.response.headers]
+        given = self.response.headers
+        kept = _KEPT_HEADERS if self.events is None else _KEPT_HEADERS_OF_STREAMS
+        return [(name.encode(), given[name].encode("latin-1")) for name in kept if name in given]
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The bytes as they come. Raises BrokenStreamError where they end too early."""
-        chunk = self.first
+    async def next_bytes(self) -> bytes:
+        """What comes next; nothing at the end. Raises BrokenStreamError where the end comes too early."""
         try:
+            chunk = await self.response.content.readany()
+            if self.events is None:
+                self.tail = (self.tail + chunk)[-_TAIL_BYTES:] if chunk else self.tail
+                return chunk
             while chunk:
-                self.failed = self.failed or _ERROR_EVENT in chunk
-                yield chunk
+                whole = self.events.feed(chunk)
+                if whole:
+                    return whole
                 chunk = await self.response.content.readany()
+        except GarbageError as error:
+            raise BrokenStreamError("garbage", str(error)) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise BrokenStreamError(f"the answer broke off: {error!r}") from error
+            raise BrokenStreamError("broken_stream", f"the answer broke off: {error!r}") from error
+        if not self.events.ended:
+            raise BrokenStreamError("broken_stream", "the stream stopped without the event that ends it")
+        return b""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the revision reported an error inside its stream."""
+        return self.events is not None and self.events.failed
+
+    @property
+    def usage(self) -> Usage:
+        """What the revision reported, at the end of the answer."""
+        return read_usage(self.tail or self.first[-_TAIL_BYTES:]) if self.events is None else self.events.usage
 
     def close(self) -> None:
         """End the exchange; an unfinished one closes its connection, and the revision stops generating."""
@@ -75,53 +117,76 @@ class Upstream:
         """Make the pool; call it inside the event loop that serves."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=5.0),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
             auto_decompress=False,
-            skip_auto_headers=("User-Agent", "Accept-Encoding"),
+            skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept"),
         )
 
     async def close(self) -> None:
         """Close every connection."""
         await self._session.close()
 
-    async def ask(
-        self, revision: str, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout_s: float
-    ) -> Answer:
+    async def ask(self, revision: str, question: Question, nonce: str, timeout_s: float) -> Answer:
         """Send a request and wait for the first byte of its answer, ``timeout_s`` at most.
 
         A connection that was closed while it lay idle is tried once more. Raises UpstreamError.
         """
-        url = f"{self._base_url}/r/{Revision.parse(revision).label}{path}"
-        sent = {**headers, SECRET_HEADER: self._secret}
+        url = f"{self._base_url}/r/{Revision.parse(revision).label}{question.path}"
+        headers = {
+            **question.headers,
+            "content-type": "application/json",
+            "x-request-id": nonce,
+            SECRET_HEADER: self._secret,
+        }
+        body = question.for_revision(revision)
         try:
             async with asyncio.timeout(timeout_s):
                 try:
-                    return await self._ask_once(revision, method, url, body, sent)
+                    response = await self._session.post(url, data=body, headers=headers)
                 except (aiohttp.ServerDisconnectedError, ConnectionResetError):
-                    return await self._ask_once(revision, method, url, body, sent)
+                    response = await self._session.post(url, data=body, headers=headers)
+                try:
+                    return await _begin(response, revision, question)
+                except BaseException:
+                    response.close()
+                    raise
         except TimeoutError as error:
-            raise UpstreamError(revision, f"sent nothing in {timeout_s:.1f} s", timed_out=True) from error
+            raise UpstreamError(revision, "timeout", f"sent nothing in {timeout_s:.1f} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamError(revision, f"could not be reached ({error!r})") from error
+            raise UpstreamError(revision, "unreachable", f"could not be reached ({error!r})") from error
+        except GarbageError as error:
+            raise UpstreamError(revision, "garbage", str(error)) from error
 
-    async def _ask_once(self, revision: str, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        response = await self._session.request(method, url, data=body, headers=headers)
+
+async def _begin(response: aiohttp.ClientResponse, revision: str, question: Question) -> Answer:
+    kind = response.content_type
+    if kind == "text/event-stream":
+        answer = Answer(response, b"", None, EventStream(question.endpoint, question.strips_usage))
         try:
-            first = b"" if response.status >= 500 else await response.content.readany()
-        except BaseException:
-            response.close()
-            raise
-        fault = _fault(response.status, first)
-        if fault is not None:
-            response.close()
-            raise UpstreamError(revision, fault)
-        return Answer(response, first)
+            answer.first = await answer.next_bytes()
+        except BrokenStreamError as error:
+            raise UpstreamError(revision, error.kind, str(error)) from error
+        answer.kind = "stream_error" if answer.failed else None
+        return answer
+    status = response.status
+    if kind != "application/json":
+        # Not from the revision: HAProxy, or Ray Serve, has nobody to hand the request to.
+        if status >= 400:
+            raise UpstreamError(revision, "unreachable", f"has nobody who answers ({status})")
+        raise UpstreamError(revision, "garbage", f"sent {kind} where JSON or events were due")
+    length = response.content_length
+    first = await (response.read() if length is None or length <= _WHOLE_BYTES else response.content.readany())
+    if not first.startswith((b"{", b"[")) or (length is not None and len(first) == length and first[-1:] not in b"}]"):
+        raise UpstreamError(revision, "garbage", f"sent {first[:40]!r} where JSON was due")
+    return Answer(response, first, _fault(status))
 
 
-def _fault(status: int, first: bytes) -> str | None:
-    """Why an answer that begins like this is a failure of the revision, or None."""
-    if status >= 500 or status in _OURS:
-        return f"answered {status}"
-    if first.startswith(_ERROR_EVENT):
-        return "reported an error instead of its first token"
-    return None if first else "sent an empty answer"
+def _fault(status: int) -> Kind | None:
+    """What an answer of JSON with this status means for the revision."""
+    if status < 400:
+        return None
+    if status >= 500 and status != 501:
+        return "status_5xx"
+    if status == 429:
+        return "throttled"
+    return "refused" if status in _OURS or status in _LACKING else "bad_request"
