@@ -1,0 +1,191 @@
+"""What the gateway alone can do: requests and chunks a second of one core, CPU seconds for a million tokens, memory over time.
+
+python benchmarks/gateway_limit.py [--requests 1000000] [--profile FILE] [--write]
+
+One gateway runs under uvicorn, as in a replica of Ray Serve, with its evidence log; revision and clients are ``fast_http.py``.
+What is counted is the CPU time of the gateway's process, which other load on the machine disturbs little: a rate "per core" is
+what it did by the CPU seconds that it took. Memory is the resident set, after every tenth of the requests.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvloop
+from fast_http import MODEL, FastClient, FastServer, Pace, request_bytes
+from machine import describe
+
+from serin.clients.files import write_atomically
+from serin.clients.serving_state import RevisionStatus, ServingState, Weights
+from serin.serve.gateway.app import Gateway
+from serin.serve.gateway.settings import GatewaySettings
+
+RESULT = Path(__file__).parent / "results/gateway_limit.txt"
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Load:
+    """``connections`` clients that ask one request after the other, ``requests`` in all."""
+
+    name: str
+    connections: int
+    requests: int
+    stream: bool = False
+    pace: Pace = field(default_factory=Pace)
+
+
+LOADS = (
+    Load("requests of one answer, 1 client", 1, 3_000),
+    Load("requests of one answer, 32 clients", 32, 20_000),
+    Load("streams as fast as they go, 1 event a write", 32, 1_500, stream=True, pace=Pace(256)),
+    Load("streams as fast as they go, 8 events a write", 32, 1_500, stream=True, pace=Pace(256, burst=8)),
+    Load("256 streams of 50 events/s", 256, 512, stream=True, pace=Pace(256, pause_s=0.02)),
+)
+
+
+def serve_gateway(state: Path, base_url: str, profile: Path | None) -> None:
+    """The gateway's process; it prints its port."""
+    import cProfile
+
+    import uvicorn
+
+    settings = GatewaySettings(base_url, "secret", b"k" * 32, request_timeout_s=60.0, canary_first_byte_timeout_s=10.0)
+
+    async def run() -> None:
+        gateway = Gateway(settings, ServingState(state), "benchmark")
+        await gateway.start()
+        config = uvicorn.Config(gateway, port=0, log_level="critical", lifespan="off", access_log=False)
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        print(server.servers[0].sockets[0].getsockname()[1], flush=True)
+        await serving
+        await gateway.close()
+
+    if profile is None:
+        uvloop.run(run())
+    else:
+        recorder = cProfile.Profile()
+        recorder.runcall(uvloop.run, run())
+        recorder.dump_stats(profile)
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def resident_mib(pid: int) -> float:
+    """What a process holds in memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+async def drive(port: int, load: Load, count: int) -> int:
+    """Ask ``count`` requests; the events that came."""
+    loop = asyncio.get_running_loop()
+    request = request_bytes(load.stream)
+    left = count
+    events = 0
+
+    async def client() -> None:
+        nonlocal left, events
+        _, connection = await loop.create_connection(FastClient, "127.0.0.1", port)
+        while left > 0:
+            left -= 1
+            came = await connection.ask(request)
+            events += came
+        connection.close()
+
+    await asyncio.gather(*(client() for _ in range(load.connections)))
+    return events
+
+
+async def measure(pid: int, port: int, pace: Pace, loads: tuple[Load, ...], memory_requests: int) -> list[str]:
+    """The table's lines."""
+    lines = [f"{'':46}{'requests/s':>11}{'chunks/s':>10}{'CPU s per':>11}{'wall':>7}"]
+    lines.append(f"{'':46}{'of a core':>11}{'of a core':>10}{'10⁶ tokens':>11}{'s':>7}")
+    for load in loads:
+        pace.events, pace.burst, pace.pause_s = load.pace.events, load.pace.burst, load.pace.pause_s
+        await drive(port, load, load.connections)
+        began, spent = time.monotonic(), cpu_s(pid)
+        events = await drive(port, load, load.requests)
+        taken = cpu_s(pid) - spent
+        chunks = f"{events / taken:10,.0f}{taken / events * 1e6:11.1f}" if events else f"{'':21}"
+        lines.append(f"{load.name:46}{load.requests / taken:11,.0f}{chunks}{time.monotonic() - began:7.1f}")
+        print(lines[-1], file=sys.stderr)
+    unary = LOADS[1]
+    sizes = [resident_mib(pid)]
+    for _ in range(10):
+        await drive(port, unary, memory_requests // 10)
+        sizes.append(resident_mib(pid))
+        print(f"{sizes[-1]:.1f} MiB", file=sys.stderr)
+    told = " ".join(f"{size:.0f}" for size in sizes)
+    lines.append(f"\nresident MiB over {memory_requests:,} requests, each tenth of them: {told}")
+    return lines
+
+
+@contextmanager
+def child(arguments: list[str]) -> Iterator[tuple[int, int]]:
+    """A gateway process; its process id and port."""
+    import subprocess
+
+    with subprocess.Popen([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.pid, int(process.stdout.readline())
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+async def bench(arguments: argparse.Namespace) -> list[str]:
+    """Start the revision here and the gateway beside it, and measure."""
+    pace = Pace()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: FastServer(pace), "127.0.0.1", 0)
+    with tempfile.TemporaryDirectory() as folder:
+        state = ServingState(Path(folder))
+        state.change_weights(lambda _: Weights(stable=MODEL, salt="s"))
+        state.write_status({MODEL: RevisionStatus("ready")})
+        base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        told = ["--gateway", folder, base_url, *(["--profile", str(arguments.profile)] if arguments.profile else [])]
+        loads = tuple(load for load in LOADS if arguments.only in load.name)
+        with child(told) as (pid, port):
+            lines = await measure(pid, port, pace, loads, arguments.requests)
+    server.close()
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=1_000_000)
+    parser.add_argument("--only", default="", help="the loads whose name has this")
+    parser.add_argument("--profile", type=Path, help="write cProfile's statistics of the gateway here")
+    parser.add_argument("--write", action="store_true", help=f"keep the table in {RESULT.name}")
+    parser.add_argument("--gateway", nargs=2, metavar=("STATE", "URL"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.gateway:
+        serve_gateway(Path(arguments.gateway[0]), arguments.gateway[1], arguments.profile)
+        return
+    lines = uvloop.run(bench(arguments))
+    text = "\n".join(
+        ["The gateway alone, between a revision and clients that cost next to nothing.", describe(), "", *lines]
+    )
+    print(text)
+    if arguments.write:
+        write_atomically(RESULT, f"{text}\n".encode())
+
+
+if __name__ == "__main__":
+    main()
