@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import uvloop
@@ -63,9 +63,12 @@ def serve_gateway(state: Path, base_url: str, profile: Path | None) -> None:
     async def run() -> None:
         gateway = Gateway(settings, ServingState(state), "benchmark")
         await gateway.start()
-        config = uvicorn.Config(gateway, port=0, log_level="critical", lifespan="off", access_log=False)
+        config = uvicorn.Config(
+            gateway, port=0, log_level="critical", lifespan="off", access_log=False, proxy_headers=False
+        )
         server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve())
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, setattr, server, "should_exit", True)
+        serving = asyncio.create_task(server._serve())  # serve() would let the signal end the process
         while not server.started:
             await asyncio.sleep(0.01)
         print(server.servers[0].sockets[0].getsockname()[1], flush=True)
@@ -160,7 +163,11 @@ async def bench(arguments: argparse.Namespace) -> list[str]:
         state.write_status({MODEL: RevisionStatus("ready")})
         base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         told = ["--gateway", folder, base_url, *(["--profile", str(arguments.profile)] if arguments.profile else [])]
-        loads = tuple(load for load in LOADS if arguments.only in load.name)
+        loads = tuple(
+            replace(load, requests=max(load.connections, int(load.requests * arguments.share)))
+            for load in LOADS
+            if arguments.only in load.name
+        )
         with child(told) as (pid, port):
             lines = await measure(pid, port, pace, loads, arguments.requests)
     server.close()
@@ -170,6 +177,7 @@ async def bench(arguments: argparse.Namespace) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=1_000_000)
+    parser.add_argument("--share", type=float, default=1.0, help="of each load's requests, for a quick look")
     parser.add_argument("--only", default="", help="the loads whose name has this")
     parser.add_argument("--profile", type=Path, help="write cProfile's statistics of the gateway here")
     parser.add_argument("--write", action="store_true", help=f"keep the table in {RESULT.name}")

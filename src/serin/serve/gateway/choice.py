@@ -94,9 +94,10 @@ def choose(
         return _chosen_by_client(override or model or "", weights, running)
     if weights.stable is None:
         raise NoStableError("no revision is deployed: run 'serin deploy REVISION'")
-    names = {PRODUCTION} | {r.partition("@")[0] for r in weights.revisions()}
-    if model is not None and model not in names:
-        raise _unknown(model, names | set(running))
+    if model is not None and model != PRODUCTION:
+        names = {r.partition("@")[0] for r in weights.revisions()}
+        if model not in names:
+            raise _unknown(model, {PRODUCTION} | names | set(running))
     arm = assign(unit, weights.salt, weights.arms())
     if arm == "canary" and weights.canary is not None:
         return Choice("canary", weights.canary, weights.canary_weight, weights.rollout, fallback=weights.stable)

@@ -1,10 +1,11 @@
 """The evidence log: one JSON line an outcome or a feedback, appended, never rewritten."""
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from serin.serve.gateway.finished import Finished
 from serin.serve.gateway.request_id import RequestIdentity
@@ -58,4 +59,4 @@ class EvidenceLog:
             "failover": identity.failover,
             **seen,
         }
-        os.write(self._file, (json.dumps(row, separators=(",", ":")) + "\n").encode())
+        os.write(self._file, orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))

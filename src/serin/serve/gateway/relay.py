@@ -234,9 +234,14 @@ class Relay:
     async def _relay(self, exchange: Exchange, answer: Answer, revision: str, watchdog: Watchdog, send: Send) -> None:
         """Send the bytes as they come. Raises BrokenStreamError, which must break the connection to the client."""
         exchange.answers(answer)
-        watchdog.begin_stream()
         lines = [*answer.headers(), *self._headers(exchange, revision)]
         await send({"type": "http.response.start", "status": answer.status, "headers": lines})
+        if answer.whole:
+            exchange.passes(answer.first, self.clock())
+            watchdog.stop_listening()
+            await send({"type": "http.response.body", "body": answer.first})
+            return
+        watchdog.begin_stream()
         chunk = answer.first
         while chunk:
             watchdog.moved_at = now = self.clock()

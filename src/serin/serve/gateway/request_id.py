@@ -6,8 +6,9 @@
 import base64
 import hashlib
 import hmac
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+
+import orjson
 
 from serin.core.errors import InputError
 
@@ -31,6 +32,9 @@ class RequestIdentity:
     failover: bool = False
 
 
+_PAYLOAD = tuple(member.name for member in fields(RequestIdentity) if member.name != "nonce")
+
+
 class ForgedIdError(InputError):
     """A request id whose signature is not this gateway's."""
 
@@ -42,9 +46,8 @@ def unit_hash(unit: str, secret: bytes) -> str:
 
 def sign(identity: RequestIdentity, secret: bytes) -> str:
     """The request id that goes to the client."""
-    payload = asdict(identity)
-    del payload["nonce"]
-    body = f"{identity.nonce}.{_encode(json.dumps(payload, separators=(',', ':')).encode())}"
+    payload = {name: getattr(identity, name) for name in _PAYLOAD}
+    body = f"{identity.nonce}.{_encode(orjson.dumps(payload))}"
     return f"{body}.{_encode(_signature(body, secret))}"
 
 
@@ -62,7 +65,7 @@ def verify(request_id: str, secret: bytes) -> RequestIdentity:
     # Compared as text: several texts decode to the same bytes, and only one of them was given out.
     if not hmac.compare_digest(signature, _encode(_signature(body, secret))):
         raise ForgedIdError("request_id was not signed by this gateway: send the answer's x-request-id as it came")
-    return RequestIdentity(nonce=nonce, **json.loads(_decode(payload)))
+    return RequestIdentity(nonce=nonce, **orjson.loads(_decode(payload)))
 
 
 def _signature(body: str, secret: bytes) -> bytes:

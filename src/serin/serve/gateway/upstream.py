@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 import aiohttp
+from yarl import URL
 
 from serin.core.errors import ServingError
 from serin.core.revision import Revision
@@ -15,6 +16,8 @@ from serin.serve.middleware import SECRET_HEADER
 _KEEP_ALIVE_S = 30.0
 """Shorter than HAProxy's 90 s, so that the gateway never sends on a connection that HAProxy is about to close."""
 _CONNECT_S = 5.0
+_URLS = 1000
+"""Parsed addresses that are kept; there are as many as revisions times paths."""
 _WHOLE_BYTES = 256 << 10
 """An answer of one piece up to this size is whole before its first byte goes to the client, so that stable can still
 answer where it breaks off; a longer one is relayed as it comes."""
@@ -52,6 +55,8 @@ class Answer:
     first: bytes
     kind: Kind | None
     events: EventStream | None = None
+    whole: bool = False
+    """Whether ``first`` is all of it."""
     tail: bytes = field(default=b"", init=False)
 
     @property
@@ -112,6 +117,7 @@ class Upstream:
         self._base_url = base_url.rstrip("/")
         self._secret = secret
         self._session: aiohttp.ClientSession
+        self._urls: dict[tuple[str, str], URL] = {}
 
     def open(self) -> None:
         """Make the pool; call it inside the event loop that serves."""
@@ -131,7 +137,7 @@ class Upstream:
 
         A connection that was closed while it lay idle is tried once more. Raises UpstreamError.
         """
-        url = f"{self._base_url}/r/{Revision.parse(revision).label}{question.path}"
+        url = self._url(revision, question.path)
         headers = {
             **question.headers,
             "content-type": "application/json",
@@ -157,6 +163,15 @@ class Upstream:
         except GarbageError as error:
             raise UpstreamError(revision, "garbage", str(error)) from error
 
+    def _url(self, revision: str, path: str) -> URL:
+        url = self._urls.get((revision, path))
+        if url is None:
+            if len(self._urls) >= _URLS:
+                self._urls.clear()
+            url = URL(f"{self._base_url}/r/{Revision.parse(revision).label}{path}")
+            self._urls[revision, path] = url
+        return url
+
 
 async def _begin(response: aiohttp.ClientResponse, revision: str, question: Question) -> Answer:
     kind = response.content_type
@@ -175,10 +190,11 @@ async def _begin(response: aiohttp.ClientResponse, revision: str, question: Ques
             raise UpstreamError(revision, "unreachable", f"has nobody who answers ({status})")
         raise UpstreamError(revision, "garbage", f"sent {kind} where JSON or events were due")
     length = response.content_length
-    first = await (response.read() if length is None or length <= _WHOLE_BYTES else response.content.readany())
-    if not first.startswith((b"{", b"[")) or (length is not None and len(first) == length and first[-1:] not in b"}]"):
+    whole = length is not None and length <= _WHOLE_BYTES
+    first = await (response.read() if whole else response.content.readany())
+    if not first.startswith((b"{", b"[")) or (whole and not first.endswith((b"}", b"]"))):
         raise UpstreamError(revision, "garbage", f"sent {first[:40]!r} where JSON was due")
-    return Answer(response, first, _fault(status))
+    return Answer(response, first, _fault(status), whole=whole)
 
 
 def _fault(status: int) -> Kind | None:
