@@ -24,7 +24,7 @@ from fast_http import MODEL, FastClient, FastServer, Pace, request_bytes
 from machine import describe
 
 from serin.clients.files import write_atomically
-from serin.clients.serving_state import RevisionStatus, ServingState, Weights
+from serin.clients.serving_state import FolderState, RevisionStatus, Weights
 from serin.serve.gateway.app import Gateway
 from serin.serve.gateway.settings import GatewaySettings
 
@@ -61,7 +61,7 @@ def serve_gateway(state: Path, base_url: str, profile: Path | None) -> None:
     settings = GatewaySettings(base_url, "secret", b"k" * 32, request_timeout_s=60.0, canary_first_byte_timeout_s=10.0)
 
     async def run() -> None:
-        gateway = Gateway(settings, ServingState(state), "benchmark")
+        gateway = Gateway(settings, FolderState(state), "benchmark")
         await gateway.start()
         config = uvicorn.Config(
             gateway, port=0, log_level="critical", lifespan="off", access_log=False, proxy_headers=False
@@ -158,7 +158,7 @@ async def bench(arguments: argparse.Namespace) -> list[str]:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: FastServer(pace), "127.0.0.1", 0)
     with tempfile.TemporaryDirectory() as folder:
-        state = ServingState(Path(folder))
+        state = FolderState(Path(folder))
         state.change_weights(lambda _: Weights(stable=MODEL, salt="s"))
         state.write_status({MODEL: RevisionStatus("ready")})
         base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
