@@ -93,18 +93,23 @@ class FastClient(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._answered: asyncio.Future[int] | None = None
         self._buffer = bytearray()
+        self.first_at: float | None = None
+        """When the first event of the answer came, by the loop's clock."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
 
     async def ask(self, request: bytes) -> int:
         self._buffer.clear()
+        self.first_at = None
         self._answered = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answered
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
+        if self.first_at is None and b"data: {" in self._buffer:
+            self.first_at = asyncio.get_running_loop().time()
         if self._answered is None or self._answered.done():
             raise ConnectionError(f"an answer that nobody asked for: {data[:200]!r}")
         if self._buffer.endswith(b"0\r\n\r\n"):
@@ -127,12 +132,12 @@ class FastClient(asyncio.Protocol):
         self._transport.close()
 
 
-def request_bytes(stream: bool) -> bytes:
+def request_bytes(stream: bool, model: str = "serin", path: str = "/v1/chat/completions", **more: object) -> bytes:
     """A chat completion as a client sends it."""
     messages = [{"role": "user", "content": "How long may a probation period last? " * 4}]
-    value = {"model": "serin", "messages": messages, "stream": stream, "max_tokens": 64, "user": "u1"}
+    value = {"model": model, "messages": messages, "stream": stream, "max_tokens": 64, "user": "u1", **more}
     body = json.dumps(value, separators=(",", ":")).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+    head = f"POST {path} HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
     return head.encode() + b"\r\nauthorization: Bearer none\r\naccept: */*\r\n\r\n" + body
 
 

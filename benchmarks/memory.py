@@ -28,12 +28,13 @@ class PeakMemory:
 
     def _sample(self) -> None:
         while not self._ended.wait(_INTERVAL_S):
-            taken = [_memory_kib(pid) for pid in _tree(self._pid)]
+            taken = [_memory_kib(pid) for pid in tree_of(self._pid)]
             self.pss_mib = max(self.pss_mib, sum(pss for pss, _ in taken) / 1024)
             self.rss_mib = max(self.rss_mib, sum(rss for _, rss in taken) / 1024)
 
 
-def _tree(root: int) -> list[int]:
+def tree_of(root: int) -> list[int]:
+    """A process and all its descendants."""
     children = defaultdict(list)
     for folder in _PROC.iterdir():
         if folder.name.isdecimal():
