@@ -31,8 +31,6 @@ from serin.serve.gateway.watchdog import StoppedError, Watchdog
 
 TIMEOUT_HEADER = b"x-request-timeout"
 _TRACE_HEADERS = (b"traceparent", b"tracestate")
-_RETRIED: frozenset[Kind] = frozenset({"unreachable", "broken_stream"})
-"""Failures of a connection rather than of an answer: another replica may do better."""
 _STATUS: dict[Kind, int] = {"timeout": 504, "stalled": 504, "throttled": 429, "unreachable": 503}
 _TYPES = {429: "rate_limit_exceeded", 502: "bad_gateway", 503: "service_unavailable", 504: "timeout"}
 
@@ -207,13 +205,8 @@ class Relay:
         return None
 
     async def _last_answer(self, exchange: Exchange, revision: str, question: Question, watchdog: Watchdog) -> Answer:
-        """Whatever this revision answers, asked once more where a connection failed and nothing came."""
-        try:
-            answer = await self._ask(exchange, revision, question, watchdog.left_s())
-        except UpstreamError as error:
-            if error.kind not in _RETRIED:
-                raise
-            answer = await self._ask(exchange, revision, question, watchdog.left_s())
+        """Whatever this revision answers: there is nobody else."""
+        answer = await self._ask(exchange, revision, question, watchdog.left_s())
         if answer.kind == "refused" and not answer.lacking:
             self._drop(revision, answer)
             raise UpstreamError(revision, "refused", f"refused the gateway itself ({answer.status})")

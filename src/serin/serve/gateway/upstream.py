@@ -27,6 +27,8 @@ _OURS = frozenset({401, 403, 421})
 """Answers that no client can cause, since the gateway chose route and secret."""
 _LACKING = frozenset({404, 405, 501})
 """A revision has no such path: every revision of its kind, or this one alone."""
+_RETRIED: frozenset[Kind] = frozenset({"unreachable", "broken_stream"})
+"""Failures of a connection rather than of an answer."""
 _KEPT_HEADERS = ("content-type", "content-length", "retry-after")
 _KEPT_HEADERS_OF_STREAMS = ("content-type",)
 
@@ -135,33 +137,39 @@ class Upstream:
     async def ask(self, revision: str, question: Question, nonce: str, timeout_s: float) -> Answer:
         """Send a request and wait for the first byte of its answer, ``timeout_s`` at most.
 
-        A connection that was closed while it lay idle is tried once more. Raises UpstreamError.
+        Where the connection failed before that, HAProxy may know another replica: it is asked once more, and not again,
+        lest a request that kills whoever answers it kills them all. Raises UpstreamError.
         """
-        url = self._url(revision, question.path)
+        body = question.for_revision(revision)
         headers = {
             **question.headers,
             "content-type": "application/json",
             "x-request-id": nonce,
             SECRET_HEADER: self._secret,
         }
-        body = question.for_revision(revision)
         try:
             async with asyncio.timeout(timeout_s):
                 try:
-                    response = await self._session.post(url, data=body, headers=headers)
-                except (aiohttp.ServerDisconnectedError, ConnectionResetError):
-                    response = await self._session.post(url, data=body, headers=headers)
-                try:
-                    return await _begin(response, revision, question)
-                except BaseException:
-                    response.close()
-                    raise
+                    return await self._ask_once(revision, question, body, headers)
+                except UpstreamError as error:
+                    if error.kind not in _RETRIED:
+                        raise
+                return await self._ask_once(revision, question, body, headers)
         except TimeoutError as error:
             raise UpstreamError(revision, "timeout", f"sent nothing in {timeout_s:.1f} s") from error
+
+    async def _ask_once(self, revision: str, question: Question, body: bytes, headers: dict[str, str]) -> Answer:
+        try:
+            response = await self._session.post(self._url(revision, question.path), data=body, headers=headers)
+            try:
+                return await _begin(response, revision, question)
+            except BaseException:
+                response.close()
+                raise
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamError(revision, "unreachable", f"could not be reached ({error!r})") from error
-        except GarbageError as error:
-            raise UpstreamError(revision, "garbage", str(error)) from error
+        except BrokenStreamError as error:
+            raise UpstreamError(revision, error.kind, str(error)) from error
 
     def _url(self, revision: str, path: str) -> URL:
         url = self._urls.get((revision, path))
@@ -177,10 +185,7 @@ async def _begin(response: aiohttp.ClientResponse, revision: str, question: Ques
     kind = response.content_type
     if kind == "text/event-stream":
         answer = Answer(response, b"", None, EventStream(question.endpoint, question.strips_usage))
-        try:
-            answer.first = await answer.next_bytes()
-        except BrokenStreamError as error:
-            raise UpstreamError(revision, error.kind, str(error)) from error
+        answer.first = await answer.next_bytes()
         answer.kind = "stream_error" if answer.failed else None
         return answer
     status = response.status
