@@ -44,7 +44,7 @@ def vllm(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "--served-model-name",
         REVISION,
         "--max-model-len",
-        "2048",
+        "512",
         "--enforce-eager",
     ]
     command += [
