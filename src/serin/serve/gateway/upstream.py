@@ -184,7 +184,7 @@ class Upstream:
 async def _begin(response: aiohttp.ClientResponse, revision: str, question: Question) -> Answer:
     kind = response.content_type
     if kind == "text/event-stream":
-        answer = Answer(response, b"", None, EventStream(question.endpoint, question.strips_usage))
+        answer = Answer(response, b"", None, EventStream(question.endpoint, question.strips_usage, revision))
         answer.first = await answer.next_bytes()
         answer.kind = "stream_error" if answer.failed else None
         return answer

@@ -9,6 +9,8 @@ from serin.serve.gateway.endpoints import Endpoint
 _USAGE = b'"usage":{'
 """A JSON string cannot hold this, because it escapes quotes."""
 _SPACED_USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_FINISHED = b'"finish_reason":"'
+_FINGERPRINT = b'"system_fingerprint":'
 _NO_CHOICES = b'"choices":[]'
 _TOKENS = re.compile(rb'"(prompt|completion|input|output)_tokens"\s*:\s*(\d+)')
 _FIELDS = (b"data:", b"event:", b":", b"id:", b"retry:")
@@ -45,14 +47,16 @@ class EventStream:
     """Server-sent events in, whole events out, without the usage event where the client did not ask for it.
 
     Nothing is parsed but the one event that reports usage. An event that is not whole yet waits for its end, so that a
-    stream which breaks off never ends in the middle of one.
+    stream which breaks off never ends in the middle of one. Where usage is reported, vLLM moves its ``system_fingerprint``
+    there from the events that finish a choice; with the report taken out, they get ``fingerprint`` back.
     """
 
-    def __init__(self, endpoint: Endpoint, strips_usage: bool) -> None:
+    def __init__(self, endpoint: Endpoint, strips_usage: bool, fingerprint: str) -> None:
         self.failed = False
         self.ended = False
         self._endpoint = endpoint
         self._strips_usage = strips_usage
+        self._stamp = f',"system_fingerprint":"{fingerprint}"}}'.encode()
         self._held = bytearray()
         self._usage_event = b""
 
@@ -76,7 +80,9 @@ class EventStream:
             if end in chunk:
                 self.ended = True
         if _USAGE in chunk:
-            return self._without_usage(chunk)
+            chunk = self._without_usage(chunk)
+        if self._strips_usage and _FINISHED in chunk:
+            chunk = self._stamped(chunk)
         return chunk
 
     def _whole(self, chunk: bytes) -> bytes:
@@ -100,3 +106,10 @@ class EventStream:
                     continue
             kept.append(event + b"\n\n")
         return b"".join(kept)
+
+    def _stamped(self, chunk: bytes) -> bytes:
+        events = chunk.split(b"\n\n")[:-1]
+        stamped = (
+            event[:-1] + self._stamp if _FINISHED in event and _FINGERPRINT not in event else event for event in events
+        )
+        return b"".join(event + b"\n\n" for event in stamped)

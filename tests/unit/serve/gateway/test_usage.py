@@ -23,7 +23,7 @@ def test_however_a_stream_is_cut_the_client_gets_every_event_but_the_report(text
     events = [event({"choices": [{"delta": {"content": text}}]}) for text in texts]
     stream = b"".join([*events, event({"choices": [], "usage": REPORT}), DONE])
     places = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
-    seen = EventStream(CHAT, strips_usage=True)
+    seen = EventStream(CHAT, strips_usage=True, fingerprint="law-qa@3f9a1c20")
     got = [seen.feed(stream[start:end]) for start, end in itertools.pairwise(places)]
     assert b"".join(got) == b"".join([*events, DONE])
     assert all(piece.endswith(b"\n\n") for piece in got if piece)
@@ -35,7 +35,7 @@ def test_however_a_stream_is_cut_the_client_gets_every_event_but_the_report(text
 )
 def test_what_a_model_says_is_never_taken_for_the_api(text: str) -> None:
     said = event({"choices": [{"delta": {"content": text, "tool_calls": [{"arguments": text}]}}]})
-    seen = EventStream(CHAT, strips_usage=True)
+    seen = EventStream(CHAT, strips_usage=True, fingerprint="law-qa@3f9a1c20")
     assert seen.feed(said) == said
     assert (seen.usage, seen.ended, seen.failed) == (Usage(), False, False)
     assert read_usage(json.dumps({"choices": [text], "usage": REPORT}).encode()) == Usage(7, 2)
@@ -44,26 +44,26 @@ def test_what_a_model_says_is_never_taken_for_the_api(text: str) -> None:
 def test_usage_of_every_message_is_kept_where_the_client_asked() -> None:
     first = event({"choices": [{"delta": {}}], "usage": {"prompt_tokens": 7, "completion_tokens": 1}})
     last = event({"choices": [], "usage": REPORT})
-    seen = EventStream(CHAT, strips_usage=False)
+    seen = EventStream(CHAT, strips_usage=False, fingerprint="law-qa@3f9a1c20")
     assert seen.feed(first + last) == first + last
     assert seen.usage == Usage(7, 2)
 
 
 def test_other_protocols_end_in_their_own_way() -> None:
-    messages = EventStream(ENDPOINTS["/v1/messages"], strips_usage=False)
+    messages = EventStream(ENDPOINTS["/v1/messages"], strips_usage=False, fingerprint="law-qa@3f9a1c20")
     messages.feed(b'event: message_delta\ndata: {"usage":{"input_tokens":3,"output_tokens":4}}\n\n')
     assert not messages.ended
     messages.feed(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
     assert (messages.ended, messages.usage) == (True, Usage(3, 4))
-    responses = EventStream(ENDPOINTS["/v1/responses"], strips_usage=False)
+    responses = EventStream(ENDPOINTS["/v1/responses"], strips_usage=False, fingerprint="law-qa@3f9a1c20")
     responses.feed(b'event: response.failed\ndata: {"type":"response.failed"}\n\n')
     assert (responses.ended, responses.failed) == (True, True)
 
 
 def test_what_is_no_event_is_garbage() -> None:
     with pytest.raises(GarbageError, match="where an event was due"):
-        EventStream(CHAT, strips_usage=False).feed(b"<html>\n\n")
-    endless = EventStream(CHAT, strips_usage=False)
+        EventStream(CHAT, strips_usage=False, fingerprint="law-qa@3f9a1c20").feed(b"<html>\n\n")
+    endless = EventStream(CHAT, strips_usage=False, fingerprint="law-qa@3f9a1c20")
 
     def feed() -> None:
         for _ in range(10):
@@ -77,3 +77,13 @@ def test_details_are_not_taken_for_sums() -> None:
     details = {"reasoning_tokens": 99, "audio_tokens": 98}
     report = {"prompt_tokens": 1, "completion_tokens": 2, "completion_tokens_details": details}
     assert read_usage(json.dumps({"usage": report}, indent=1).encode()) == Usage(1, 2)
+
+
+@pytest.mark.parametrize("strips_usage", [True, False])
+def test_what_finishes_a_choice_names_the_revision_where_the_report_is_taken_out(strips_usage: bool) -> None:
+    going = event({"choices": [{"delta": {"content": '"finish_reason":"stop"'}, "finish_reason": None}]})
+    last = {"choices": [{"delta": {}, "finish_reason": "stop"}]}
+    seen = EventStream(CHAT, strips_usage, fingerprint="law-qa@3f9a1c20")
+    named = event({**last, "system_fingerprint": "law-qa@3f9a1c20"})
+    assert seen.feed(going + event(last)) == going + (named if strips_usage else event(last))
+    assert seen.feed(named) == named
