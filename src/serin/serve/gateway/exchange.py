@@ -79,8 +79,8 @@ class Exchange:
         self._first = self._last = self.clock()
         if answer.kind is not None:
             self.fails(answer.kind)
-        if self._lacking and answer.lacking:
-            # The substitute has no such path either, so it was the request that was at fault.
+        if answer.lacking and not self.shadow and (self._lacking or not self.failover):
+            # Stable has no such path, so it was the request that was at fault.
             self.kind = "bad_request"
 
     def passes(self, chunk: bytes, now: float) -> None:
