@@ -28,7 +28,7 @@ JOBS = (kinds.JOBS, kinds.JOB_SETS)
 KINDS_OF = {
     "reconcile.py:_created": JOBS,
     "reconcile.py:_patched": (*JOBS, kinds.WORKLOADS),
-    "facts.py:_look_for_result": JOBS,
+    "storage_facts.py:_look_for_result": JOBS,
     "watcher.py:_round": tuple(watched.kind for watched in WATCHED),
     "watcher.py:_watch": tuple(watched.kind for watched in WATCHED),
 }
