@@ -2,7 +2,14 @@
 
 from xdist.scheduler import LoadScopeScheduling
 
-START_VLLM = {"test_adapter_in_vllm.py", "test_answers.py", "test_quantise.py", "test_serving.py", "test_templates.py"}
+START_VLLM = {
+    "test_adapter_in_vllm.py",
+    "test_answers.py",
+    "test_gateway_vllm.py",
+    "test_quantise.py",
+    "test_serving.py",
+    "test_templates.py",
+}
 """One after the other: each takes gigabytes of memory, and all of the cores while it loads."""
 
 
