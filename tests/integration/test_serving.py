@@ -256,9 +256,7 @@ def engine_of(production: Production, revision: str) -> int:
 
 def test_what_is_internal_to_haproxy_is_reached_from_this_machine_alone(production: Production) -> None:
     settings = load_settings(Path(production.info().run_folder))
-    config = (Path(settings.run_folder) / "haproxy/haproxy.cfg").read_text()
     for port in (settings.stats_port, settings.metrics_port):
-        assert f"bind 127.0.0.1:{port}\n" in config
         with socket.create_connection(("127.0.0.1", port), timeout=10):
             pass
         with socket.socket() as elsewhere:

@@ -1,7 +1,8 @@
 """HAProxy with what is internal to it on this machine alone: Ray binds its statistics and metrics to every address.
 
 Ray Serve starts whatever ``RAY_SERVE_HAPROXY_BINARY_PATH`` names as ``haproxy -db -f CONFIG …``, for the first time and at every
-reload, and writes CONFIG anew before. The program made here sets these two addresses in CONFIG and becomes HAProxy.
+reload, and writes CONFIG anew before. The program made here sets these two addresses in CONFIG, in place as Ray
+writes it, and becomes HAProxy.
 """
 
 import shlex
@@ -9,7 +10,8 @@ from pathlib import Path
 
 _PROGRAM = """#!/bin/sh
 # $3 is the config: haproxy -db -f CONFIG ...
-sed -i -e 's/^\\( *bind \\)\\*\\{{0,1\\}}:\\({ports}\\)$/\\1127.0.0.1:\\2/' "$3"
+sed -e 's/^\\( *bind \\)\\*\\{{0,1\\}}:\\({ports}\\)$/\\1127.0.0.1:\\2/' "$3" > "$3.loopback" || exit 1
+cat "$3.loopback" > "$3"
 exec {binary} "$@"
 """
 
