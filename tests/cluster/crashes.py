@@ -35,6 +35,7 @@ _PASSING = {
     "jobUid",
     "message",
     "secondsLeft",
+    "tokensPerS",
 }
 """What differs from one telling to the next, with or without a crash: times, and names with the uid in them."""
 

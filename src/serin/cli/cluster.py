@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from serin.cli.live import live_run, tell
 from serin.cli.options import load_params
 from serin.core.errors import UsageError
 
@@ -40,11 +41,6 @@ def params_if_any(path: Path) -> "Params | None":
     if source is click.core.ParameterSource.DEFAULT and not path.exists():
         return None
     return load_params(path)
-
-
-def tell(line: str) -> None:
-    """Say something of a run's progress."""
-    click.echo(line, err=True)
 
 
 @contextmanager
@@ -84,11 +80,13 @@ def run_on_cluster(
 
     cluster = connect(params, None, None)
 
-    def told(line: str) -> None:
-        tell(f"{stage}: {line}" if not line.startswith((stage, " ")) else line)
-
     try:
-        code = run_stage(params, Order(stage, places, out), cluster, told)
+        with live_run() as shown:
+
+            def told(line: str) -> None:
+                shown.tell(f"{stage}: {line}" if not line.startswith((stage, " ")) else line)
+
+            code = run_stage(params, Order(stage, places, out), cluster, told, draw=shown.draw)
     except KeyboardInterrupt:
         tell(
             f"\n{stage} goes on in the cluster: run the same command to come back to it; 'serin job list' shows its name"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from serin.cli.cluster import connect, leaving, params_if_any, tell
+from serin.cli.cluster import connect, leaving, params_if_any
+from serin.cli.live import live_run, tell
 from serin.cli.options import load_params, params_option
 
 if TYPE_CHECKING:
@@ -289,8 +290,8 @@ def _follow(cluster: "Cluster", name: str) -> None:
     from serin.job.follow import follow
     from serin.job.view import ending_line, exit_code_of
 
-    with leaving(name):
-        ended = follow(cluster, name, tell)
+    with leaving(name), live_run() as shown:
+        ended = follow(cluster, name, shown.tell, draw=shown.draw)
     tell(ending_line(ended))
     sys.exit(exit_code_of(ended))
 

@@ -21,11 +21,13 @@ from serin.job.control import delete_if_there
 from serin.job.finetune import cluster_of, content_name, finetune_of, is_same_run, run_in, run_of
 from serin.job.follow import Pace, follow, patiently, state_of
 from serin.job.inputs import content_of, places_of, store_inputs
+from serin.job.picture import Picture
 from serin.job.submit import create_or_find
 from serin.job.view import ending_line, exit_code_of
 from serin.job.wording import ENDED, phase_of
 
 Tell = Callable[[str], None]
+Draw = Callable[[Picture], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,9 @@ class Order:
     out: Path
 
 
-def run_stage(params: Params, order: Order, cluster: Cluster, tell: Tell, pace: Pace | None = None) -> int:
+def run_stage(
+    params: Params, order: Order, cluster: Cluster, tell: Tell, pace: Pace | None = None, draw: Draw | None = None
+) -> int:
     """Run the stage on the cluster, and put its output where it would be if it had run here.
 
     What has failed before is run anew; what still runs is followed; what is done, and in storage, is brought back.
@@ -48,6 +52,7 @@ def run_stage(params: Params, order: Order, cluster: Cluster, tell: Tell, pace: 
         cluster: where.
         tell: is told how it goes.
         pace: how often to look.
+        draw: see ``follow``.
 
     Returns:
         The run's own exit code.
@@ -73,7 +78,7 @@ def run_stage(params: Params, order: Order, cluster: Cluster, tell: Tell, pace: 
         tell(
             f"it keeps the placement that it was started with; 'serin job delete {name}' first to start it with another"
         )
-    ended = follow(cluster, name, tell, pace)
+    ended = follow(cluster, name, tell, pace, draw)
     code = exit_code_of(ended)
     out = state_of(ended, order.stage).get("out")
     if code == 0:

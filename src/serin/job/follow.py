@@ -10,6 +10,7 @@ from serin.clients.kubernetes.cluster import Cluster
 from serin.clients.kubernetes.faults import UnavailableError
 from serin.clients.kubernetes.kinds import FINE_TUNES
 from serin.core.errors import FinalError
+from serin.job.picture import Picture, picture_of
 from serin.job.view import View, look
 
 T = TypeVar("T")
@@ -32,10 +33,23 @@ class Pace:
     now: Callable[[], datetime] = field(default=utc_now)
 
 
-def follow(cluster: Cluster, name: str, tell: Callable[[str], None], pace: Pace | None = None) -> dict[str, Any]:
+def follow(
+    cluster: Cluster,
+    name: str,
+    tell: Callable[[str], None],
+    pace: Pace | None = None,
+    draw: Callable[[Picture], None] | None = None,
+) -> dict[str, Any]:
     """Tell what is new until the FineTune has ended, and return it as it was last.
 
     It looks every two seconds, and less often while the API server does not answer.
+
+    Args:
+        cluster: where it is.
+        name: of the FineTune.
+        tell: is told each line.
+        pace: how often to look.
+        draw: is given how it stands at each look, instead of lines about its progress.
 
     Raises:
         FinalError: it is not there (any more).
@@ -49,9 +63,11 @@ def follow(cluster: Cluster, name: str, tell: Callable[[str], None], pace: Pace 
         if present is None:
             raise FinalError(_gone(cluster, name, seen))
         found, seen = present, True
-        view, lines = look(view, found, pace.now())
+        view, lines = look(view, found, pace.now(), tells_progress=draw is None)
         for line in lines:
             tell(line)
+        if draw is not None and view.exit_code is None:
+            draw(picture_of(found))
     return found
 
 

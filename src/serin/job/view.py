@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from serin.core.errors import FinalError
-from serin.job.wording import ENDED, condition_line, phase_of, progress_line
+from serin.job.wording import ENDED, condition_line, current_attempt, phase_of, progress_line
 
 _UNSEEN_AFTER_S = 30.0
 _PROGRESS_EVERY_S = 10.0
@@ -33,8 +33,14 @@ class View:
     """How it ended, as the stages' commands would have ended on this machine; None: it goes on."""
 
 
-def look(view: View, finetune: Mapping[str, Any], now: datetime) -> tuple[View, list[str]]:
+def look(view: View, finetune: Mapping[str, Any], now: datetime, tells_progress: bool = True) -> tuple[View, list[str]]:
     """The view after one more look, and the lines that are new.
+
+    Args:
+        view: before.
+        finetune: as the API server has it.
+        now: the time.
+        tells_progress: with a line for it every ten seconds; false where it is shown otherwise.
 
     Raises:
         FinalError: the name means another object now: the one that was followed has been deleted.
@@ -62,7 +68,7 @@ def look(view: View, finetune: Mapping[str, Any], now: datetime) -> tuple[View, 
         if key not in told and key[0] not in _TOLD_AT_THE_END and key[1:3] not in _ECHOES
     ]
     view = replace(view, states=states, conditions=conditions)
-    progress = f"{status.get('stage')}: {told_progress}" if (told_progress := progress_line(status)) else ""
+    progress = progress_line(status) if tells_progress else ""
     due = view.progress_at is None or (now - view.progress_at).total_seconds() >= _PROGRESS_EVERY_S
     if progress and progress != view.progress and due:
         lines.append(progress)
@@ -94,10 +100,5 @@ def ending_line(finetune: Mapping[str, Any]) -> str:
 
 
 def _attempt(status: Mapping[str, Any], name: str, state: str) -> str:
-    if state != "Running":
-        return ""
-    stage = next(one for one in status["stages"] if one["name"] == name)
-    attempts = stage.get("attempts") or []
-    number = len(attempts) + stage.get("attemptsBefore", 0)
-    pod = f", {attempts[-1]['pod']}" if attempts else ""
-    return f" (attempt {number}{pod})" if number else ""
+    attempt = current_attempt(status) if status.get("stage") == name and state == "Running" else None
+    return f" (attempt {attempt['number']}, {attempt['pod']})" if attempt else ""

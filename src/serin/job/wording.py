@@ -64,7 +64,7 @@ def described(finetune: Mapping[str, Any], now: datetime) -> list[str]:
     placement = spec["run"].get("placement") or {}
     lines = [f"{metadata['name']}: {_headline(finetune)}", f"  {_asked(spec, placement)}, {_age(finetune, now)} old"]
     if progress := progress_line(status):
-        lines.append(f"  {status.get('stage')}: {progress}")
+        lines.append(f"  {progress}")
     if stages := status.get("stages"):
         rows = [("STAGE", "STATE", "ATTEMPTS", "GPU TIME", "OUT"), *(_stage_row(stage) for stage in stages)]
         lines += ["", *table(rows)]
@@ -88,15 +88,35 @@ def condition_line(condition: Mapping[str, Any]) -> str:
 
 
 def progress_line(status: Mapping[str, Any]) -> str:
-    """Step, loss and time left, as far as they are known."""
+    """Step, loss, speed and time left of training, as far as they are known; empty once another stage is due."""
+    if status.get("stage") != "train":
+        return ""
+    steps = _steps(status)
+    parts = [f"step {steps}"] if steps else []
+    parts += progress_parts(status)
+    return f"train: {', '.join(parts)}" if parts else ""
+
+
+def progress_parts(status: Mapping[str, Any]) -> list[str]:
+    """What training tells beside its step."""
     parts = []
-    if steps := _steps(status):
-        parts.append(f"step {steps}")
     if (loss := status.get("loss")) is not None:
         parts.append(f"loss {loss:.3f}")
+    if (speed := status.get("tokensPerS")) is not None:
+        parts.append(f"{speed:,.0f} tokens/s")
     if (left := status.get("secondsLeft")) is not None:
         parts.append(f"{duration(left)} left")
-    return ", ".join(parts)
+    return parts
+
+
+def current_attempt(status: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The newest attempt at the stage that is due, with its ``number`` from 1; None where none has begun."""
+    stages: Sequence[Mapping[str, Any]] = status.get("stages") or []
+    stage = next((one for one in stages if one["name"] == status.get("stage")), {})
+    attempts = stage.get("attempts") or []
+    if not attempts:
+        return None
+    return {**attempts[-1], "number": len(attempts) + stage.get("attemptsBefore", 0)}
 
 
 def next_steps(finetune: Mapping[str, Any]) -> list[str]:
@@ -132,6 +152,14 @@ def duration(seconds: float) -> str:
     if whole < _DAY_S:
         return f"{whole // _HOUR_S}h{whole % _HOUR_S // _MINUTE_S:02d}m"
     return f"{whole // _DAY_S}d{whole % _DAY_S // _HOUR_S:02d}h"
+
+
+def time_of(text: str | None) -> datetime | None:
+    """RFC 3339, UTC where it does not say."""
+    if text is None:
+        return None
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _headline(finetune: Mapping[str, Any]) -> str:
@@ -177,20 +205,13 @@ def _steps(status: Mapping[str, Any]) -> str:
 
 
 def _age(finetune: Mapping[str, Any], now: datetime) -> str:
-    created = _time(finetune["metadata"].get("creationTimestamp"))
+    created = time_of(finetune["metadata"].get("creationTimestamp"))
     return "-" if created is None else duration((now - created).total_seconds())
 
 
 def _seconds(started: str | None, finished: str | None) -> float | None:
-    begin, end = _time(started), _time(finished)
+    begin, end = time_of(started), time_of(finished)
     return None if begin is None or end is None else (end - begin).total_seconds()
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    time = datetime.fromisoformat(text)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _word(kind: str) -> str:

@@ -33,10 +33,11 @@ def counted(spec: FineTuneSpec, known: StageStatus, observed: Observed, now: dat
 
 
 def figures(progress: Mapping[str, Any] | None, state: StageState) -> dict[str, Any]:
-    """Fields of the status out of ``progress.json``; the last figures stay, and only what runs has time left."""
+    """Fields of the status out of ``progress.json``; the last figures stay, and only what runs has a speed and time left."""
     told = progress or {}
-    seconds_left = _number(told.get("seconds_left")) if state == "Running" else None
-    found: dict[str, Any] = {"seconds_left": seconds_left}
+    found: dict[str, Any] = {
+        field: _number(told.get(field)) if state == "Running" else None for field in ("tokens_per_s", "seconds_left")
+    }
     for field in ("step", "steps"):
         if (number := _number(told.get(field))) is not None:
             found[field] = int(number)

@@ -264,7 +264,7 @@ class _Planner:
         self.conditions.leave_storage()
         self.conditions.set("Succeeded", "False", cause.reason, cause.message)
         self.conditions.set("Failed", "True", cause.reason, cause.message)
-        self.fields |= {"exit_code": cause.exit_code or 1, "seconds_left": None}
+        self.fields |= {"exit_code": cause.exit_code or 1, "tokens_per_s": None, "seconds_left": None}
         return self._made("Failed", stage)
 
     def _succeeded(self) -> Plan:
@@ -273,7 +273,7 @@ class _Planner:
         revision = self.fields.get("revision", self.before.revision)
         done = f"{revision} can be deployed" if revision else "all stages are done"
         self.conditions.set("Succeeded", "True", "Done", done)
-        self.fields |= {"exit_code": 0, "seconds_left": None}
+        self.fields |= {"exit_code": 0, "tokens_per_s": None, "seconds_left": None}
         return self._made("Succeeded", self.stages[-1].name)
 
     def _known(self, stage: Stage) -> StageStatus:

@@ -198,6 +198,7 @@ class FineTuneStatus(CamelSection):
     step: int | None = None
     steps: int | None = None
     loss: float | None = None
+    tokens_per_s: float | None = None
     seconds_left: float | None = None
     stages: list[StageStatus] = Field(default=[], max_length=4)
     gpu_seconds: float = 0.0

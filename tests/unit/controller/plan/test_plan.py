@@ -157,13 +157,14 @@ def test_a_deleted_finetune_is_left_to_the_garbage_collector() -> None:
 
 def test_what_training_reports_is_shown_and_stays_when_it_is_over() -> None:
     run = Run("train", "merge").begun()
-    progress = {"step": 40, "steps": 100, "loss": 1.25, "seconds_left": 61.0}
+    progress = {"step": 40, "steps": 100, "loss": 1.25, "tokens_per_s": 812.5, "seconds_left": 61.0}
     status = run.see(jobs(run.job(), pods={"train": [running()]}, progress=progress)).status
-    assert (status.step, status.steps, status.loss, status.seconds_left) == (40, 100, 1.25, 61.0)
+    assert (status.step, status.steps, status.loss) == (40, 100, 1.25)
+    assert (status.tokens_per_s, status.seconds_left) == (812.5, 61.0)
     broken = {"step": 41, "steps": 100, "loss": float("nan"), "seconds_left": None}
     assert run.see(jobs(run.job(), pods={"train": [running()]}, progress=broken)).status.loss == 1.25
     status = run.see(jobs(run.complete(), results={"train": result("train")})).status
-    assert (status.step, status.loss, status.seconds_left) == (41, 1.25, None)
+    assert (status.step, status.loss, status.tokens_per_s, status.seconds_left) == (41, 1.25, None, None)
 
 
 # ---------------------------------------------------------------------------------------------------- acceptance
