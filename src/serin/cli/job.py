@@ -175,18 +175,22 @@ def follow(name: str, namespace: str | None, context: str | None, params_path: P
 @click.argument("name")
 @click.option("--stage", type=click.Choice(_STAGES), help="[default: the newest that has begun]")
 @click.option("--attempt", metavar="N|POD", help="Its number from 1, or its pod.  [default: the newest]")
+@click.option("--rank", type=click.IntRange(min=0), metavar="R", help="Of several nodes only this one, from 0.")
 @click.option("--follow", "-f", "follows", is_flag=True, help="Go on with what comes, through all attempts and stages.")
 @cluster_options
 def logs(
     name: str,
     stage: str | None,
     attempt: str | None,
+    rank: int | None,
     follows: bool,
     namespace: str | None,
     context: str | None,
     params_path: Path,
 ) -> None:
     """Print what the pods of run NAME printed: from the pod while it lives, and from storage at any time.
+
+    Of nodes that train together each line has its node's rank before it, in brackets.
 
     Of a run that was deleted too, where it stored what this project's params name.
     """
@@ -214,8 +218,8 @@ def logs(
     shown = Logs(cluster, storage, _write, tell)
     if follows:
         with leaving(name):
-            shown.follow(finetune, chosen, attempt)
-    elif not shown.show(finetune, chosen, attempt):
+            shown.follow(finetune, chosen, attempt, rank)
+    elif not shown.show(finetune, chosen, attempt, rank):
         click.echo(f"{name} has printed nothing yet: 'serin job status {name}' says how it stands", err=True)
 
 

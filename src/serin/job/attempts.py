@@ -2,33 +2,38 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from serin.clients.storage import Storage
+from serin.controller.jobs.names import STAGE_LABEL, job_name
 from serin.core.errors import InputError, UsageError
 from serin.core.task import STAGES, Stage, attempt_prefix, prefix_of
 from serin.job.follow import state_of
-
-STAGE_LABEL = "serin.dev/stage"
-UID_LABEL = "serin.dev/finetune-uid"
+from serin.job.ranks import PodLife, rank_in, together
+from serin.job.wording import time_of
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One pod's work at a stage."""
+    """One try at a stage: one pod's work, or that of several that train together."""
 
     stage: Stage
     number: int
     """From 1."""
-    pod: str
+    pods: Mapping[int, str]
+    """Names by rank."""
     prefix: str
     """Where in storage the stage leaves what it has to say."""
 
     @property
     def title(self) -> str:
         """For people."""
-        return f"{self.stage}, attempt {self.number}, {self.pod}"
+        if list(self.pods) == [0]:
+            return f"{self.stage}, attempt {self.number}, {self.pods[0]}"
+        named = ", ".join(f"rank {rank} {pod}" for rank, pod in self.pods.items())
+        return f"{self.stage}, attempt {self.number}, {named}"
 
 
 def attempts_at(
@@ -44,16 +49,26 @@ def attempts_at(
     """
     metadata = finetune["metadata"]
     prefix = prefix_of(metadata["namespace"], metadata["name"], metadata["uid"], stage)
+    job = job_name(metadata["name"], metadata["uid"], stage)
     state = state_of(finetune, stage)
-    listed = [attempt["pod"] for attempt in state.get("attempts") or []]
-    alive = [
-        pod["metadata"]["name"]
+    listed = {
+        one["pod"]: (time_of(one.get("started")), time_of(one.get("finished"))) for one in state.get("attempts") or []
+    }
+    alive = {
+        pod["metadata"]["name"]: (time_of(pod["metadata"].get("creationTimestamp")), None)
         for pod in sorted(pods, key=lambda one: str(one["metadata"].get("creationTimestamp")))
         if pod["metadata"].get("labels", {}).get(STAGE_LABEL) == stage
+    }
+    stored = _stored(storage, prefix)
+    times = {**alive, **stored, **listed}
+    lives = [PodLife(name, rank_in(name, job), *times[name]) for name in _in_order(stored, listed, alive)]
+    groups = together(lives)
+    unlisted = sum(not any(pod.name in listed or pod.name in alive for pod in group) for group in groups)
+    before = max(0, state.get("attemptsBefore", 0) - unlisted)
+    return [
+        Attempt(stage, before + number, {pod.rank: pod.name for pod in group}, prefix)
+        for number, group in enumerate(groups, 1)
     ]
-    names = _in_order(_stored(storage, prefix), listed, alive)
-    before = max(0, state.get("attemptsBefore", 0) - sum(name not in listed and name not in alive for name in names))
-    return [Attempt(stage, before + number, name, prefix) for number, name in enumerate(names, 1)]
 
 
 def left_by(name: str, namespace: str, storage: Storage) -> dict[str, Any] | None:
@@ -74,18 +89,30 @@ def left_by(name: str, namespace: str, storage: Storage) -> dict[str, Any] | Non
 
 
 def choose(found: Sequence[Attempt], wanted: str | None, stage: Stage) -> Attempt | None:
-    """The attempt of that number or pod, or the newest; None where there is none yet.
+    """The attempt of that number, or that pod's part in its attempt, or the newest; None where there is none yet.
 
     Raises:
         UsageError: none of that number or name.
     """
     if wanted is None:
         return found[-1] if found else None
-    chosen = next((one for one in found if wanted in (str(one.number), one.pod)), None)
-    if chosen is None:
-        there = ", ".join(f"{one.number} ({one.pod})" for one in found) or "none yet"
-        raise UsageError(f"--attempt {wanted}: {stage} has {there}")
-    return chosen
+    for one in found:
+        if wanted == str(one.number):
+            return one
+        if part := {rank: pod for rank, pod in one.pods.items() if pod == wanted}:
+            return replace(one, pods=part)
+    there = ", ".join(f"{one.number} ({', '.join(one.pods.values())})" for one in found) or "none yet"
+    raise UsageError(f"--attempt {wanted}: {stage} has {there}")
+
+
+def only_rank(attempt: Attempt, rank: int | None) -> Attempt:
+    """What the pod of that rank did; all of it where none is named. Raises UsageError where the attempt has no such pod."""
+    if rank is None:
+        return attempt
+    if rank not in attempt.pods:
+        there = ", ".join(map(str, attempt.pods))
+        raise UsageError(f"--rank {rank}: attempt {attempt.number} at {attempt.stage} has {there}")
+    return replace(attempt, pods={rank: attempt.pods[rank]})
 
 
 def stages_of(finetune: Mapping[str, Any]) -> list[Stage]:
@@ -111,11 +138,12 @@ def _in_order(stored: Iterable[str], listed: Iterable[str], alive: Iterable[str]
     return list(dict.fromkeys([*(name for name in stored if name not in known), *listed, *alive]))
 
 
-def _stored(storage: Storage, prefix: str) -> list[str]:
-    """Names of the attempts that left something, by when they began to."""
+def _stored(storage: Storage, prefix: str) -> dict[str, tuple[datetime, datetime]]:
+    """The pods that left something, by when they began to; with that time, and when they left the last of it."""
     start = attempt_prefix(prefix, "")
-    first: dict[str, Any] = {}
+    times: dict[str, tuple[datetime, datetime]] = {}
     for file in storage.files(start):
         name = file.key.removeprefix(start).partition("/")[0]
-        first[name] = min(first.get(name, file.written), file.written)
-    return sorted(first, key=lambda name: (first[name], name))
+        first, last = times.get(name, (file.written, file.written))
+        times[name] = min(first, file.written), max(last, file.written)
+    return dict(sorted(times.items(), key=lambda found: (found[1][0], found[0])))

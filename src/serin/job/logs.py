@@ -1,22 +1,26 @@
 """What the pods of a run printed: from the pod while it lives, and from storage before and after; no line twice or lost."""
 
+import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from serin.clients.kubernetes.cluster import Cluster
 from serin.clients.kubernetes.faults import AbsentError, InvalidError, UnavailableError
 from serin.clients.kubernetes.kinds import FINE_TUNES, PODS
 from serin.clients.storage import Storage
+from serin.controller.jobs.names import UID_LABEL
+from serin.controller.jobs.pod import CONTAINER
+from serin.core.errors import SerinError
 from serin.core.task import Stage, attempt_prefix, log_prefix
-from serin.job.attempts import UID_LABEL, Attempt, attempts_at, choose, stages_of
+from serin.job.attempts import Attempt, attempts_at, choose, only_rank, stages_of
 from serin.job.follow import Pace, patiently
+from serin.job.lines import RankedLines, Write
 from serin.job.seam import after_printed, after_stored
 from serin.job.wording import ENDED, phase_of
 
-CONTAINER = "run"
 _ENDED = "ended.json"
 _ALIVE = ("Pending", "Running")
-Write = Callable[[bytes], None]
 Tell = Callable[[str], None]
 
 
@@ -30,33 +34,49 @@ class Logs:
         self.tell = tell
         self.pace = pace or Pace()
 
-    def show(self, finetune: Mapping[str, Any], stage: Stage | None, wanted: str | None) -> bool:
+    def show(
+        self, finetune: Mapping[str, Any], stage: Stage | None, wanted: str | None, rank: int | None = None
+    ) -> bool:
         """Print one attempt as far as it has come: the newest at the newest stage, if nothing else is wanted.
 
-        Returns whether there was one.
+        Of pods that train together one after the other, each line with its rank before it; or that of ``rank`` alone.
+        Returns whether there was an attempt.
 
         Raises:
-            UsageError: no attempt of that number or name.
+            UsageError: no attempt of that number or name, or none of its pods has that rank.
         """
         attempt = self._newest(finetune, stage, wanted)
         if attempt is None:
             return False
+        attempt = only_rank(attempt, rank)
         self.tell(f"==> {attempt.title}")
-        _AttemptLog(self, attempt).print_all(follow=False)
+        lines = RankedLines(self.write)
+        for number, pod in attempt.pods.items():
+            write = lines.of(number) if len(attempt.pods) > 1 else self.write
+            _PodLog(self, attempt.prefix, pod, write).print_all(follow=False)
+            lines.end(number)
         return True
 
-    def follow(self, finetune: Mapping[str, Any], stage: Stage | None, wanted: str | None) -> None:
-        """Print one attempt and, if none was named, all that come after it, until the run (or ``stage``) has ended."""
+    def follow(
+        self, finetune: Mapping[str, Any], stage: Stage | None, wanted: str | None, rank: int | None = None
+    ) -> None:
+        """Print one attempt and, if none was named, all that come after it, until the run (or ``stage``) has ended.
+
+        Raises:
+            UsageError: as ``show``.
+        """
         name, shown = finetune["metadata"]["name"], set[tuple[Stage, str]]()
         while True:
-            attempts = [one for one in self._all(finetune, stage) if _key(one) not in shown]
+            attempts = [one for one in self._all(finetune, stage) if not _keys(one) & shown]
             if not shown and (first := self._newest(finetune, stage, wanted)):
-                shown = {_key(one) for one in attempts}
-                attempts = [first]
+                shown = {key for one in attempts for key in _keys(one)}
+                if wanted in first.pods.values():
+                    rank = next(iter(first.pods))
+                attempts = [only_rank(first, rank)]
+            attempts = [one for one in attempts if rank is None or rank in one.pods]
             for attempt in attempts:
                 self.tell(f"==> {attempt.title}")
-                _AttemptLog(self, attempt).print_all(follow=True)
-                shown.add(_key(attempt))
+                shown |= self._follow_attempt(finetune, attempt, rank)
             if wanted is not None and shown:
                 return
             if not attempts and (phase_of(finetune) in ENDED or (stage is not None and _is_over(finetune, stage))):
@@ -68,6 +88,30 @@ class Logs:
                 self.tell(f"{name} was deleted; what its stages stored stays in storage")
                 return
             finetune = found
+
+    def _follow_attempt(
+        self, finetune: Mapping[str, Any], attempt: Attempt, rank: int | None
+    ) -> set[tuple[Stage, str]]:
+        """Print an attempt to its end, pods that train together side by side; the keys of all that was seen of it."""
+        if rank is not None or not _is_of_several(finetune, attempt):
+            for pod in (pod for number, pod in attempt.pods.items() if rank in (None, number)):
+                _PodLog(self, attempt.prefix, pod, self.write).print_all(follow=True)
+            return _keys(attempt)
+        lines, followers, seen = RankedLines(self.write), dict[str, _Follower](), set[tuple[Stage, str]]()
+        while True:
+            seen |= _keys(attempt)
+            for number, pod in attempt.pods.items():
+                if pod not in followers:
+                    log = _PodLog(self, attempt.prefix, pod, lines.of(number))
+                    followers[pod] = _Follower(log, partial(lines.end, number))
+            if not any(follower.is_alive() for follower in followers.values()):
+                break
+            self.pace.sleep(self.pace.every_s)
+            again = self._attempts(finetune, attempt.stage)  # a pod may have come later than the first one
+            attempt = next((one for one in again if _keys(one) & seen), attempt)
+        for follower in followers.values():
+            follower.check()
+        return seen
 
     def pod(self, name: str) -> Mapping[str, Any] | None:
         """The pod, if it is still there."""
@@ -89,12 +133,38 @@ class Logs:
         return attempts_at(finetune, stage, self.storage, pods)
 
 
-class _AttemptLog:
-    """One attempt's log. ``_printed`` is all that was printed since the last byte that came from storage."""
+class _Follower(threading.Thread):
+    """Follows one pod's log beside others; it does not keep a user who leaves."""
 
-    def __init__(self, logs: Logs, attempt: Attempt) -> None:
+    def __init__(self, log: "_PodLog", end: Callable[[], None]) -> None:
+        super().__init__(name="log", daemon=True)
+        self._log = log
+        self._end = end
+        self._error: SerinError | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Print all of it."""
+        try:
+            self._log.print_all(follow=True)
+        except SerinError as error:
+            self._error = error
+        self._end()
+
+    def check(self) -> None:
+        """Raises what went wrong."""
+        if self._error is not None:
+            raise self._error
+
+
+class _PodLog:
+    """One pod's log. ``_printed`` is all that was printed since the last byte that came from storage."""
+
+    def __init__(self, logs: Logs, prefix: str, pod: str, write: Write) -> None:
         self._logs = logs
-        self._attempt = attempt
+        self._prefix = prefix
+        self._pod = pod
+        self._write = write
         self._parts = 0
         self._stored = bytearray()
         self._printed = bytearray()
@@ -105,7 +175,7 @@ class _AttemptLog:
         while True:
             over = self._is_over()
             self._print_stored()
-            pod = self._logs.pod(self._attempt.pod)
+            pod = self._logs.pod(self._pod)
             if pod is not None:
                 self._print_from_pod(follow=follow and not over)
             if over or pod is None or not follow:
@@ -115,20 +185,20 @@ class _AttemptLog:
 
     def _is_over(self) -> bool:
         """Whether the attempt has said so, or its pod does, or it is gone."""
-        if self._logs.storage.list(f"{attempt_prefix(self._attempt.prefix, self._attempt.pod)}/{_ENDED}"):
+        if self._logs.storage.list(f"{attempt_prefix(self._prefix, self._pod)}/{_ENDED}"):
             return True
-        pod = self._logs.pod(self._attempt.pod)
+        pod = self._logs.pod(self._pod)
         return pod is None or (pod.get("status") or {}).get("phase", "Pending") not in _ALIVE
 
     def _print_stored(self) -> None:
         """Read the parts that are new, and print what of them the pod has not said already."""
-        prefix = log_prefix(self._attempt.prefix, self._attempt.pod)
+        prefix = log_prefix(self._prefix, self._pod)
         for key in self._logs.storage.list(f"{prefix}/")[self._parts :]:
             self._behind += self._logs.storage.read(key)
             self._parts += 1
         rest = after_printed(bytes(self._printed), bytes(self._behind))
         if rest or bytes(self._behind) == bytes(self._printed):
-            self._logs.write(rest)
+            self._write(rest)
             self._stored += self._behind
             self._printed.clear()
             self._behind.clear()
@@ -136,7 +206,7 @@ class _AttemptLog:
     def _print_from_pod(self, follow: bool) -> None:
         """Print what the pod has said beyond that; with ``follow``, until its log ends or the connection breaks."""
         try:
-            said = b"".join(self._logs.cluster.pod_log(self._attempt.pod, CONTAINER))
+            said = b"".join(self._logs.cluster.pod_log(self._pod, CONTAINER))
             rest = after_stored(bytes(self._stored + self._printed), said)
             if rest is None:
                 return
@@ -145,7 +215,7 @@ class _AttemptLog:
                 return
             skip = len(said)
             begun = b""
-            for chunk in self._logs.cluster.pod_log(self._attempt.pod, CONTAINER, follow=True):
+            for chunk in self._logs.cluster.pod_log(self._pod, CONTAINER, follow=True):
                 if skip:
                     begun += chunk
                     if len(begun) < skip:
@@ -159,12 +229,17 @@ class _AttemptLog:
             return
 
     def _say(self, data: bytes) -> None:
-        self._logs.write(data)
+        self._write(data)
         self._printed += data
 
 
-def _key(attempt: Attempt) -> tuple[Stage, str]:
-    return attempt.stage, attempt.pod
+def _keys(attempt: Attempt) -> set[tuple[Stage, str]]:
+    return {(attempt.stage, pod) for pod in attempt.pods.values()}
+
+
+def _is_of_several(finetune: Mapping[str, Any], attempt: Attempt) -> bool:
+    nodes = (finetune["spec"]["run"].get("placement") or {}).get("nodes", 1)
+    return attempt.stage == "train" and (nodes > 1 or len(attempt.pods) > 1)
 
 
 def _is_over(finetune: Mapping[str, Any], stage: Stage) -> bool:

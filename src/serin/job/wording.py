@@ -69,10 +69,12 @@ def described(finetune: Mapping[str, Any], now: datetime) -> list[str]:
         rows = [("STAGE", "STATE", "ATTEMPTS", "GPU TIME", "OUT"), *(_stage_row(stage) for stage in stages)]
         lines += ["", *table(rows)]
     attempts = [
-        _attempt(stage, attempt) for stage in status.get("stages") or [] for attempt in stage.get("attempts") or []
+        _attempt(stage, number, attempt)
+        for stage in status.get("stages") or []
+        for number, attempt in enumerate(stage.get("attempts") or [], stage.get("attemptsBefore", 0) + 1)
     ]
     if attempts:
-        lines += ["", *table([("ATTEMPT", "NODE", "TOOK", "GPU TIME", "ENDED"), *attempts])]
+        lines += ["", *table([("ATTEMPT", "POD", "NODE", "TOOK", "GPU TIME", "ENDED"), *attempts])]
     if told := [line for condition in status.get("conditions") or [] if (line := condition_line(condition))]:
         lines += ["", *told]
     if missed := status.get("missed"):
@@ -184,12 +186,14 @@ def _stage_row(stage: Mapping[str, Any]) -> tuple[str, ...]:
     return (stage["name"], stage.get("state", "Waiting"), str(count), gpu_time(seconds), stage.get("out") or "-")
 
 
-def _attempt(stage: Mapping[str, Any], attempt: Mapping[str, Any]) -> tuple[str, ...]:
+def _attempt(stage: Mapping[str, Any], number: int, attempt: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of nodes that train together the first pod stands for all."""
     took = _seconds(attempt.get("started"), attempt.get("finished"))
     code = attempt.get("exitCode")
     ended = attempt.get("reason") or ("-" if attempt.get("finished") is None else "ended")
     return (
-        f"{stage['name']} {attempt['pod']}",
+        f"{stage['name']} {number}",
+        attempt["pod"],
         attempt.get("node") or "-",
         "-" if took is None else duration(took),
         "-" if took is None else gpu_time(took * attempt.get("gpus", 0)),

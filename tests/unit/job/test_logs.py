@@ -1,3 +1,5 @@
+import os
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -168,3 +170,38 @@ def test_attempts_that_nobody_remembers_still_count(project: Project) -> None:
     printed.store("p4", b"fourth\n")
     printed.logs().show(printed.finetune, "train", "4")
     assert printed.out == b"fourth\n"
+
+
+class Together(Printed):
+    """A run of two nodes, which has been tried twice."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(project)
+        job = f"law-train-{self.finetune['metadata']['uid'][:8]}"
+        self.named = {f"{attempt}{rank}": f"{job}-run-0-{rank}-{attempt}aaaa" for attempt in "bc" for rank in (0, 1)}
+        self.report("Running", self.named["b0"], self.named["c0"])
+        for name, pod in self.named.items():
+            self.store(pod, b"%s one\n%s two\n" % (name.encode(), name.encode()))
+            written = datetime(2026, 3, 1, {"b": 10, "c": 11}[name[0]], tzinfo=UTC).timestamp()
+            for path in project.storage.root.rglob(f"{pod}/log/*"):
+                os.utime(path, (written, written))
+
+
+def test_nodes_that_train_together_are_one_attempt_whose_lines_have_their_rank(project: Project) -> None:
+    printed = Together(project)
+    printed.logs().show(printed.finetune, "train", None)
+    assert printed.out == b"[0] c0 one\n[0] c0 two\n[1] c1 one\n[1] c1 two\n"
+    assert project.told == [f"==> train, attempt 2, rank 0 {printed.named['c0']}, rank 1 {printed.named['c1']}"]
+
+
+def test_one_rank_of_one_attempt_is_printed_as_it_is(project: Project) -> None:
+    printed = Together(project)
+    printed.logs().show(printed.finetune, "train", "1", 1)
+    printed.logs().show(printed.finetune, "train", printed.named["c0"])
+    assert printed.out == b"b1 one\nb1 two\nc0 one\nc0 two\n"
+
+
+def test_a_rank_that_never_was_is_refused_with_those_that_were(project: Project) -> None:
+    printed = Together(project)
+    with pytest.raises(UsageError, match="--rank 2: attempt 2 at train has 0, 1"):
+        printed.logs().show(printed.finetune, "train", None, 2)

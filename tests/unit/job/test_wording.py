@@ -22,6 +22,7 @@ RUNNING = {
     "step": 120,
     "steps": 400,
     "loss": 1.23456,
+    "tokensPerS": 12345.6,
     "secondsLeft": 754,
     "gpuSeconds": 5400.0,
     "stages": [
@@ -75,14 +76,14 @@ def test_columns_stand_below_each_other() -> None:
 def test_a_status_tells_progress_attempts_conditions_and_the_next_step() -> None:
     text = "\n".join(described(finetune(RUNNING), NOW))
     assert "law: running in train" in text
-    assert "train: step 120/400, loss 1.235, 12m34s left" in text
+    assert "train: step 120/400, loss 1.235, 12,346 tokens/s, 12m34s left" in text
     assert "not admitted: QuotaExceeded: needs 2 more GPUs" in text
     assert "OOMKilled, exit code 137" in text
     assert "GPU time: 1h30m over all attempts" in text
     stage = next(line.split() for line in text.splitlines() if line.startswith("train "))
     assert stage == ["train", "Running", "3", "1h30m", "-"]
-    attempt = next(line.split() for line in text.splitlines() if line.startswith("train law-train-1"))
-    assert attempt[2:5] == ["n1", "30m00s", "1h00m"]
+    attempt = next(line.split() for line in text.splitlines() if line.startswith("train 2 "))
+    assert attempt[2:6] == ["law-train-1", "n1", "30m00s", "1h00m"]
     assert text.endswith("next: serin job follow law, or serin job stop law")
 
 
