@@ -1,5 +1,5 @@
 # `make demo` and `make test` set everything up first.
-.PHONY: demo test lint setup constraints mutants
+.PHONY: demo test kubectl lint setup constraints mutants
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
@@ -15,8 +15,12 @@ $(SETUP): pyproject.toml constraints.txt overrides.txt scripts/setup.sh
 demo: $(SETUP)  ## the whole job: data to production, with two canaries
 	$(BIN)/serin demo
 
-test: $(SETUP) lint  ## every test
+test: kubectl $(SETUP) lint  ## every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=$(WORKERS) --durations=20
+
+kubectl:  # tests build k8s/ with it
+	@command -v kubectl >/dev/null || \
+		{ echo "serin: found no kubectl, and tests build k8s/ with it; install it (Debian: apt-get install kubernetes-client)" >&2; exit 78; }
 
 lint: $(SETUP)
 	$(BIN)/ruff check

@@ -1,6 +1,7 @@
 """``serin job``: render, submit, list, status, follow, logs, stop, resume, delete."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,6 +19,26 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+
+
+class _Name(click.ParamType):
+    """What Kubernetes takes for a name of an object or a namespace (RFC 1123)."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name. Raises BadParameter where Kubernetes would take none such."""
+        if not _LABEL.fullmatch(str(value)):
+            self.fail(
+                f"{value!r} is no name: lower-case letters, digits and hyphens, at most 63, a letter or digit at both ends",
+                param,
+                ctx,
+            )
+        return str(value)
+
+
+NAME = _Name()
 _STAGES = ["train", "merge", "evaluate", "publish"]
 _file = click.Path(path_type=Path, dir_okay=False)
 stages_option = click.option(
@@ -33,7 +54,9 @@ def cluster_options(function: F) -> F:
         click.option(
             "--context", help="Of the kubeconfig.  [default: kubernetes.context of params, or its current one]"
         ),
-        click.option("--namespace", "-n", help="[default: kubernetes.namespace of params, or the context's]"),
+        click.option(
+            "--namespace", "-n", type=NAME, help="[default: kubernetes.namespace of params, or the context's]"
+        ),
     ):
         function = option(function)
     return function
@@ -50,9 +73,9 @@ def command() -> None:
 @command.command()
 @click.argument("file", required=False, type=_file)
 @click.option("--stage", type=click.Choice(_STAGES), help="Only this stage.")
-@click.option("--name", help="Of the FineTune.  [default: from its content]")
+@click.option("--name", type=NAME, help="Of the FineTune.  [default: from its content]")
 @stages_option
-@click.option("--namespace", "-n", help="[default: that of FILE or of params, or default]")
+@click.option("--namespace", "-n", type=NAME, help="[default: that of FILE or of params, or default]")
 @params_option
 def render(
     file: Path | None, stage: str | None, name: str | None, stages: str, namespace: str | None, params_path: Path
@@ -74,7 +97,7 @@ def render(
 
 @command.command()
 @click.option("-f", "--file", type=_file, help="A FineTune to submit as it is, instead of this project.")
-@click.option("--name", help="Of the FineTune.  [default: from its content]")
+@click.option("--name", type=NAME, help="Of the FineTune.  [default: from its content]")
 @stages_option
 @click.option("--dry-run", is_flag=True, help="Have the API server check the object, print it, and store nothing.")
 @click.option("--follow", "follows", is_flag=True, help="Follow it, and end with its exit code.")
@@ -147,7 +170,7 @@ def list_(as_json: bool, namespace: str | None, context: str | None, params_path
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @json_option
 @cluster_options
 def status(name: str, as_json: bool, namespace: str | None, context: str | None, params_path: Path) -> None:
@@ -164,7 +187,7 @@ def status(name: str, as_json: bool, namespace: str | None, context: str | None,
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @cluster_options
 def follow(name: str, namespace: str | None, context: str | None, params_path: Path) -> None:
     """Show run NAME live until it ends, and end with its exit code. Ctrl-C leaves it running."""
@@ -172,7 +195,7 @@ def follow(name: str, namespace: str | None, context: str | None, params_path: P
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @click.option("--stage", type=click.Choice(_STAGES), help="[default: the newest that has begun]")
 @click.option("--attempt", metavar="N|POD", help="Its number from 1, or its pod.  [default: the newest]")
 @click.option("--rank", type=click.IntRange(min=0), metavar="R", help="Of several nodes only this one, from 0.")
@@ -224,7 +247,7 @@ def logs(
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @cluster_options
 def stop(name: str, namespace: str | None, context: str | None, params_path: Path) -> None:
     """Suspend run NAME: it saves a checkpoint, and holds no GPU until it is resumed."""
@@ -234,7 +257,7 @@ def stop(name: str, namespace: str | None, context: str | None, params_path: Pat
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @cluster_options
 def resume(name: str, namespace: str | None, context: str | None, params_path: Path) -> None:
     """Let a suspended run NAME go on from its newest checkpoint."""
@@ -244,7 +267,7 @@ def resume(name: str, namespace: str | None, context: str | None, params_path: P
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @cluster_options
 def delete(name: str, yes: bool, namespace: str | None, context: str | None, params_path: Path) -> None:
@@ -256,8 +279,11 @@ def delete(name: str, yes: bool, namespace: str | None, context: str | None, par
     cluster = connect(params_if_any(params_path), namespace, context)
     found = find(cluster, name)
     stays = f"results, logs and checkpoints stay in {run_in(found).params.storage.url}"
-    if not yes and not click.confirm(f"{name} in {cluster.namespace} is {phase_of(found)}; {stays}. Delete it?"):
-        raise click.Abort
+    if not yes and not click.confirm(
+        f"{name} in {cluster.namespace} is {phase_of(found).lower()}; {stays}. Delete it?"
+    ):
+        click.echo(f"{name} is not deleted", err=True)
+        sys.exit(1)
     delete(cluster, name, found["metadata"]["uid"])
     click.echo(f"{name} is deleted; {stays}")
 

@@ -35,7 +35,7 @@ def suspend(cluster: Cluster, name: str, stop: bool) -> str:
     if phase in ENDED:
         raise UsageError(f"{name} has {phase.lower()} already: there is nothing to {'stop' if stop else 'resume'}")
     if bool(found["spec"].get("suspend")) == stop:
-        return f"{name} is {'suspended' if stop else 'not suspended'} already"
+        return f"{name} is suspended already" if stop else f"{name} is not suspended: there is nothing to resume"
     cluster.patch(FINE_TUNES, name, {"spec": {"suspend": stop}})
     if stop:
         return (

@@ -225,3 +225,42 @@ def test_a_project_whose_data_is_not_there_is_not_submitted(shell: Shell) -> Non
 def test_a_project_without_a_cluster_is_told_what_is_missing(shell: Shell) -> None:
     (shell.folder / "params.yaml").write_text("storage: {url: 's3://serin/law'}\n")
     assert "kubernetes: missing" in str(shell.refused("submit"))
+
+
+@pytest.mark.parametrize("arguments", [("status", "Bad/Name"), ("list", "-n", "Not A Name"), ("follow", "x" * 64)])
+def test_what_cannot_be_a_name_is_refused_before_the_cluster_is_asked(shell: Shell, arguments: tuple[str, ...]) -> None:
+    done = shell.serin(*arguments)
+    assert done.exit_code == 2
+    assert f"'{arguments[-1]}' is no name: lower-case letters, digits and hyphens" in done.output
+    assert not shell.standin.calls
+
+
+@pytest.mark.parametrize("verb", ["list", "follow", "status", "submit"])
+def test_a_cluster_without_the_crds_is_told_how_to_get_them(shell: Shell, verb: str) -> None:
+    with StandIn(auto=False, crds=[]) as bare:
+        shell.environment = {"KUBECONFIG": str(bare.kubeconfig)}
+        arguments = {"list": [], "submit": ["-f", str(shell.manifest())]}.get(verb, ["law"])
+        error = shell.refused(verb, *arguments)
+    assert error.exit_code == 78
+    assert "its CRD is not installed in this cluster: apply k8s/base/crds" in str(error)
+
+
+def test_a_namespace_that_is_not_there_is_named(shell: Shell) -> None:
+    error = shell.refused("submit", "-f", str(shell.manifest()), "-n", "nope")
+    assert error.exit_code == 1
+    assert 'namespaces "nope" not found' in str(error)
+    assert "CRD" not in str(error)
+
+
+def test_what_is_stopped_or_goes_on_already_is_said_to_be_so(shell: Shell) -> None:
+    shell.serin("submit", "-f", str(shell.manifest()))
+    assert shell.serin("resume", "law").output == "law is not suspended: there is nothing to resume\n"
+    shell.serin("stop", "law")
+    assert shell.serin("stop", "law").output == "law is suspended already\n"
+
+
+def test_who_may_do_nothing_is_told_what_is_forbidden(shell: Shell) -> None:
+    shell.environment = {"KUBECONFIG": str(shell.standin.kubeconfig_of("nobody", []))}
+    error = shell.refused("list")
+    assert error.exit_code == 78
+    assert 'cannot list resource "finetunes"' in str(error)

@@ -6,6 +6,7 @@
         └── ExistsError     409 on create: an object of this name is there already
     FinalError
     ├── AbsentError         404: no such object, or no such API
+    │   └── UnservedError   404: no such API, so its CRD is not installed
     └── ExpiredError        410: this resourceVersion is no longer kept, so list again
     ConfigError
     ├── InvalidError        400, 422: the object breaks a rule of its schema or of an admission webhook
@@ -42,6 +43,12 @@ class AbsentError(FinalError):
     """The object is not there, or the cluster does not know its kind."""
 
 
+class UnservedError(AbsentError):
+    """The cluster does not know the kind."""
+
+    exit_code = 78
+
+
 class ExpiredError(FinalError):
     """The API server no longer keeps what happened since this resourceVersion."""
 
@@ -71,7 +78,12 @@ def refusal(what: str, creates: bool, code: int, body: bytes, headers: Mapping[s
     if code == 409:
         return ConflictError(f"{heard}; read it again and repeat the change")
     if code == 404:
-        return AbsentError(f"{heard}; check the name and the namespace, and whether its CRD is installed")
+        # Only an object's own answer names it, or the namespace that it lacks.
+        if '"' not in said:
+            return UnservedError(
+                f"{heard}; its CRD is not installed in this cluster: apply k8s/base/crds, or name another --context"
+            )
+        return AbsentError(f"{heard}; check the name and the namespace")
     if code == 410:
         return ExpiredError(f"{heard}; list again")
     if code in (401, 403):
