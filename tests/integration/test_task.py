@@ -17,6 +17,8 @@ from serin.clients.dvc_remote import fetch, put
 from serin.core.params import StorageParams
 from serin.core.task import Result, result_key
 from serin.task.estimate import estimate_in_background
+from serin.task.memory import Memory
+from serin.task.signs import Signs
 
 from .attempts import Attempts
 from .pods import Pods, until
@@ -25,6 +27,10 @@ from .training import STEPS, TRAIN, Project
 
 pytestmark = pytest.mark.timeout(900)
 
+needs_mounts = pytest.mark.skipif(
+    subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0,
+    reason="mounting is not allowed here",
+)
 RUNS = {"checkpoints": {"every_steps": 4, "keep": 2, "to_storage": "auto"}}
 PARAMS = {
     "train": TRAIN,
@@ -122,6 +128,58 @@ def test_a_pod_that_dies_is_taken_over_by_another_one_and_the_stages_after_it_go
     assert pods.stored.list(f"models/tiny/{merged.digest}/manifest.json") != []
 
 
+def test_a_pod_that_is_killed_in_the_middle_is_taken_over_from_its_last_checkpoint(
+    pods: Pods, inputs: dict[str, str], base: Path, tiny_dataset: Path, attempts: Attempts, tmp_path: Path
+) -> None:
+    params = {**TRAIN, "max_steps": 60}
+    whole = Project(tmp_path / "whole", base, tiny_dataset, attempts, train=params)
+    assert whole.train().code == 0
+    pods.params["train"] = params
+    first = pods.start("train-1", pods.task("train", inputs))
+    until(lambda: checkpoints(pods) != [], first)
+    first.kill()
+    assert pods.progress("train")["step"] < 60
+    assert "task: " not in first.printed().splitlines()[-1]
+    second = pods.run("train-2", pods.task("train", inputs))
+    assert second.process.returncode == 0, second.printed()
+    assert "fetched the checkpoint of step" in second.printed()
+    trained = pods.result("train")
+    assert trained is not None
+    assert trained.out == put(whole.folder / "adapter", StorageParams(url=str(tmp_path / "storage")))
+
+
+def test_a_pod_after_one_that_memory_ended_takes_smaller_micro_batches(pods: Pods, inputs: dict[str, str]) -> None:
+    """The first one is killed at its limit and cannot say so; only what it left in storage tells."""
+    pods.params["train"] = {**TRAIN, "max_steps": 2}
+    gib = 1 << 30
+    Signs(pods.stored, pods.prefix("train"), "train-1", memory=lambda: Memory(63 * gib, 64 * gib, 0)).beat()
+    second = pods.run("train-2", pods.task("train", inputs))
+    assert second.process.returncode == 0, second.printed()
+    assert "killed for memory: the micro-batch is halved from 2 to 1 examples" in second.printed()
+    assert pods.progress("train")["micro_batch_size"] == 1
+
+
+@needs_mounts
+@pytest.mark.parametrize("when", ["fetching", "saving"])
+def test_a_disk_that_is_full_is_named_in_the_last_words(
+    pods: Pods, inputs: dict[str, str], base: Path, tiny_dataset: Path, when: str
+) -> None:
+    model = base_stage.model_folder(base)
+    assert model is not None
+    files = [file for folder in (base, model, tiny_dataset) for file in folder.rglob("*") if file.is_file()]
+    pages = sum(-(-file.stat().st_size // 4096) for file in files)
+    room = pages // 2 if when == "fetching" else pages + 40  # a checkpoint takes about 60 pages
+    work = pods.root / "train-1/work"
+    mount = f'mkdir "$0" && mount -t tmpfs -o size={room * 4}k none "$0" && exec "$@"'
+    pod = pods.run("train-1", pods.task("train", inputs), "unshare", "-m", "bash", "-c", mount, str(work))
+    assert pod.process.returncode == 1, pod.printed()  # another node may have the room: it is tried again
+    assert ("train: " in pod.printed()) == (when == "saving")
+    assert "No space left on device" in pod.ending().message
+    assert pods.progress("train")["phase"] == "failed"
+    assert pods.log("train", "train-1") == pod.printed()
+    assert pods.result("train") is None
+
+
 def test_a_gate_that_says_no_is_told_by_evaluate_and_refused_by_publish(
     pods: Pods, inputs: dict[str, str], attempts: Attempts, tmp_path: Path
 ) -> None:
@@ -172,10 +230,7 @@ def test_faults_that_no_retry_mends_end_with_78_and_the_stage_s_own_words(pods: 
     assert "train.epochs = -1" in faulty.ending().message
 
 
-@pytest.mark.skipif(
-    subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0,
-    reason="mounting is not allowed here",
-)
+@needs_mounts
 def test_a_root_that_is_read_only_is_enough(pods: Pods, inputs: dict[str, str]) -> None:
     """As the Job has it: nothing can be written but the working folder, and there is no home."""
     pods.params["train"] = {**TRAIN, "max_steps": 2}
