@@ -5,7 +5,7 @@
 #   images/build.sh --push registry.example.com/serin controller         and sends it there
 #
 # SOURCE_DATE_EPOCH gives every file and layer one time (reproducible-builds.org/specs/source-date-epoch). To pin the base image
-# as well, give it by digest: PYTHON=python:3.11-slim-bookworm@sha256:... images/build.sh controller
+# as well, give it by digest: BASE=python:3.11-slim-bookworm@sha256:... images/build.sh controller
 set -euo pipefail
 registry=""
 if [ "${1:-}" = --push ]; then
@@ -14,12 +14,19 @@ if [ "${1:-}" = --push ]; then
 fi
 cd "$(dirname "$0")/.."
 image=${1:-}
-tag=$(images/tag.sh "$image")
+case "$image" in
+    controller | train | serve) ;;
+    *)
+        echo "images/build.sh: found '$image', expected one of: controller, train, serve" >&2
+        exit 2
+        ;;
+esac
+tag=$(images/tag.sh)
 name="${registry:+$registry/}serin-$image"
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-0}
-arguments=(--file "images/$image/Dockerfile" --tag "$name:$tag" --build-arg "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH")
+arguments=(--file images/Dockerfile --target "$image" --tag "$name:$tag" --build-arg "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH")
 arguments+=(--label "org.opencontainers.image.version=$tag")
-if [ -n "${PYTHON:-}" ]; then arguments+=(--build-arg "PYTHON=$PYTHON"); fi
+if [ -n "${BASE:-}" ]; then arguments+=(--build-arg "BASE=$BASE" --label "org.opencontainers.image.base.name=$BASE"); fi
 if [ -n "$registry" ]; then
     # Where the image goes to a registry, BuildKit writes that time into the layers' files too.
     arguments+=(--output type=registry,rewrite-timestamp=true)

@@ -1,4 +1,4 @@
-"""The images are what their Dockerfiles say, within pyproject.toml's extras and constraints.txt. They are not built here."""
+"""The images are what the Dockerfile says, within pyproject.toml's extras and constraints.txt. They are not built here."""
 
 import re
 import subprocess
@@ -18,17 +18,32 @@ IMAGES = ("controller", "train", "serve")
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 
-def instructions(image: str) -> list[tuple[str, str]]:
-    """A Dockerfile's instructions and what they are given, continued lines put together."""
-    text = (ROOT / f"images/{image}/Dockerfile").read_text()
+def stages() -> dict[str, tuple[str, list[tuple[str, str]]]]:
+    """The Dockerfile's stages by name: each one's base, and its instructions with what they are given, continued lines put
+    together."""
+    text = (ROOT / "images/Dockerfile").read_text()
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     joined = "\n".join(lines).replace("\\\n", " ")
-    return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in joined.splitlines())]
+    found: dict[str, tuple[str, list[tuple[str, str]]]] = {}
+    for line in joined.splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "FROM":
+            base, _, name = rest.partition(" AS ")
+            found[name] = (base, [])
+        elif found:
+            list(found.values())[-1][1].append((word, rest.strip()))
+    return found
+
+
+def instructions(stage: str) -> list[tuple[str, str]]:
+    """What a stage does, with what the stages did that it builds on."""
+    base, own = stages()[stage]
+    return [*(instructions(base) if base in stages() else [("FROM", base)]), *own]
 
 
 def extras(image: str) -> list[str]:
     """Which of Serin's extras an image installs."""
-    text = " ".join(rest for word, rest in instructions(image) if word == "RUN")
+    text = " ".join(rest for word, rest in instructions(f"build-{image}") if word == "RUN")
     (found,) = re.findall(r'"\.\[([a-z,-]+)\]"', text)
     return found.split(",")
 
@@ -64,15 +79,21 @@ def _needs(wanted: Requirement) -> Iterator[Requirement]:
             yield each
 
 
-@pytest.mark.parametrize("image", IMAGES)
-def test_the_linter_has_nothing_to_say(image: str) -> None:
+def test_the_linter_has_nothing_to_say() -> None:
     hadolint = Path(sys.executable).parent / "hadolint"
-    done = subprocess.run([hadolint, ROOT / f"images/{image}/Dockerfile"], capture_output=True, text=True)
+    done = subprocess.run([hadolint, ROOT / "images/Dockerfile"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
-def test_every_image_is_here() -> None:
-    assert {path.parent.name for path in (ROOT / "images").glob("*/Dockerfile")} == set(IMAGES)
+def test_every_image_is_a_target() -> None:
+    assert set(IMAGES) <= stages().keys()
+    assert list((ROOT / "images").rglob("*Dockerfile*")) == [ROOT / "images/Dockerfile"]
+
+
+def test_one_argument_pins_the_base_of_every_stage() -> None:
+    text = (ROOT / "images/Dockerfile").read_text()
+    assert re.findall(r"^ARG (.*)$", text, re.MULTILINE) == ["BASE=python:3.11-slim-bookworm"]
+    assert {base for base, _ in stages().values()} - stages().keys() == {"${BASE}"}
 
 
 @pytest.mark.parametrize("image", IMAGES)
@@ -82,7 +103,8 @@ def test_every_extra_exists(image: str) -> None:
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_every_version_is_pinned_by_the_same_file(image: str) -> None:
-    installs = [part for word, rest in instructions(image) if word == "RUN" for part in rest.split("&&")]
+    done = instructions(f"build-{image}")
+    installs = [part for word, rest in done if word == "RUN" for part in rest.split("&&")]
     installs = [part for part in installs if "pip install" in part]
     assert len(installs) == 2
     assert all("--constraint constraints.txt" in part for part in installs)
@@ -98,13 +120,11 @@ def test_every_version_is_pinned_by_the_same_file(image: str) -> None:
 @pytest.mark.parametrize("image", IMAGES)
 def test_it_ends_as_a_user_without_rights_who_can_write_nothing_of_it(image: str) -> None:
     found = instructions(image)
-    last = max(i for i, (word, _) in enumerate(found) if word == "FROM")
-    assert sum(word == "FROM" for word, _ in found) == 2
-    final = found[last:]
-    assert ("USER", "1000:1000") in final
-    assert ("COPY", "--from=build /opt/serin /opt/serin") in final
-    assert not any("pip" in rest for word, rest in final if word == "RUN")
-    assert ("ARG", "PYTHON=python:3.11-slim-bookworm") in found
+    assert found[0] == ("FROM", "${BASE}")
+    assert [rest for word, rest in found if word == "USER"] == ["1000:1000"]
+    assert [rest for word, rest in found if word == "COPY"] == [f"--from=build-{image} /opt/serin /opt/serin"]
+    assert not any("pip" in rest for word, rest in found if word == "RUN")
+    assert found[-1][0] == "CMD"
 
 
 def test_the_controller_is_small() -> None:
@@ -145,7 +165,7 @@ def ignored(path: str) -> bool:
 def test_what_is_copied_is_there_and_not_ignored(image: str) -> None:
     copied = [
         each
-        for word, rest in instructions(image)
+        for word, rest in instructions(f"build-{image}")
         if word == "COPY" and "--from" not in rest
         for each in rest.split()[:-1]
     ]
