@@ -227,11 +227,11 @@ def test_a_project_without_a_cluster_is_told_what_is_missing(shell: Shell) -> No
     assert "kubernetes: missing" in str(shell.refused("submit"))
 
 
-@pytest.mark.parametrize("arguments", [("status", "Bad/Name"), ("list", "-n", "Not A Name"), ("follow", "x" * 64)])
+@pytest.mark.parametrize("arguments", [("status", "Bad/Name"), ("list", "-n", "not.a.label"), ("follow", "-law-")])
 def test_what_cannot_be_a_name_is_refused_before_the_cluster_is_asked(shell: Shell, arguments: tuple[str, ...]) -> None:
     done = shell.serin(*arguments)
     assert done.exit_code == 2
-    assert f"'{arguments[-1]}' is no name: lower-case letters, digits and hyphens" in done.output
+    assert f"'{arguments[-1]}' is no name: " in done.output
     assert not shell.standin.calls
 
 
@@ -264,3 +264,8 @@ def test_who_may_do_nothing_is_told_what_is_forbidden(shell: Shell) -> None:
     error = shell.refused("list")
     assert error.exit_code == 78
     assert 'cannot list resource "finetunes"' in str(error)
+
+
+def test_a_name_may_have_dots(shell: Shell) -> None:
+    shell.serin("submit", "-f", str(shell.manifest("law.v1")))
+    assert "law.v1: unseen" in shell.serin("status", "law.v1").output
