@@ -14,8 +14,8 @@ from serin.core.params import StorageParams
 from serin.job.follow import Pace
 from serin.job.logs import Logs
 
+from ..cluster.kubelet.deposit import deposit
 from ..cluster.standin import Disrupt, StandIn, Succeed, Work
-from ..cluster.standin.deposit import deposit
 from .cluster import controlled
 
 pytestmark = pytest.mark.timeout(180)

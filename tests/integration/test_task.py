@@ -138,8 +138,7 @@ def test_a_pod_that_is_killed_in_the_middle_is_taken_over_from_its_last_checkpoi
     first = pods.start("train-1", pods.task("train", inputs))
     until(lambda: checkpoints(pods) != [], first)
     first.kill()
-    assert pods.progress("train")["step"] < 60
-    assert "task: " not in first.printed().splitlines()[-1]
+    assert not any(line.startswith("adapter ") for line in first.printed().splitlines())  # as it does when it is done
     second = pods.run("train-2", pods.task("train", inputs))
     assert second.process.returncode == 0, second.printed()
     assert "fetched the checkpoint of step" in second.printed()

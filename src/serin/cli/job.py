@@ -1,7 +1,6 @@
 """``serin job``: render, submit, list, status, follow, logs, stop, resume, delete."""
 
 import json
-import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ import click
 
 from serin.cli.cluster import connect, leaving, params_if_any
 from serin.cli.live import live_run, tell
+from serin.cli.names import NAMESPACE, OBJECT
 from serin.cli.options import load_params, params_option
 
 if TYPE_CHECKING:
@@ -19,27 +19,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_LABEL = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
-
-
-class _Name(click.ParamType[str]):
-    """What Kubernetes takes for a name (RFC 1123): a label for a namespace, and labels with dots between them for an object."""
-
-    name = "name"
-
-    def __init__(self, pattern: str, words: str) -> None:
-        self.pattern = pattern
-        self.words = words
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name. Raises BadParameter where Kubernetes would take none such."""
-        if not re.fullmatch(self.pattern, str(value)):
-            self.fail(f"{value!r} is no name: {self.words}, with a letter or digit at both ends", param, ctx)
-        return str(value)
-
-
-_object = _Name(rf"{_LABEL}(?:\.{_LABEL})*", "lower-case letters, digits, hyphens and dots")
-_namespace = _Name(_LABEL, "at most 63 lower-case letters, digits and hyphens")
 _STAGES = ["train", "merge", "evaluate", "publish"]
 _file = click.Path(path_type=Path, dir_okay=False)
 stages_option = click.option(
@@ -56,7 +35,7 @@ def cluster_options(function: F) -> F:
             "--context", help="Of the kubeconfig.  [default: kubernetes.context of params, or its current one]"
         ),
         click.option(
-            "--namespace", "-n", type=_namespace, help="[default: kubernetes.namespace of params, or the context's]"
+            "--namespace", "-n", type=NAMESPACE, help="[default: kubernetes.namespace of params, or the context's]"
         ),
     ):
         function = option(function)
@@ -74,9 +53,9 @@ def command() -> None:
 @command.command()
 @click.argument("file", required=False, type=_file)
 @click.option("--stage", type=click.Choice(_STAGES), help="Only this stage.")
-@click.option("--name", type=_object, help="Of the FineTune.  [default: from its content]")
+@click.option("--name", type=OBJECT, help="Of the FineTune.  [default: from its content]")
 @stages_option
-@click.option("--namespace", "-n", type=_namespace, help="[default: that of FILE or of params, or default]")
+@click.option("--namespace", "-n", type=NAMESPACE, help="[default: that of FILE or of params, or default]")
 @params_option
 def render(
     file: Path | None, stage: str | None, name: str | None, stages: str, namespace: str | None, params_path: Path
@@ -98,7 +77,7 @@ def render(
 
 @command.command()
 @click.option("-f", "--file", type=_file, help="A FineTune to submit as it is, instead of this project.")
-@click.option("--name", type=_object, help="Of the FineTune.  [default: from its content]")
+@click.option("--name", type=OBJECT, help="Of the FineTune.  [default: from its content]")
 @stages_option
 @click.option("--dry-run", is_flag=True, help="Have the API server check the object, print it, and store nothing.")
 @click.option("--follow", "follows", is_flag=True, help="Follow it, and end with its exit code.")
@@ -171,7 +150,7 @@ def list_(as_json: bool, namespace: str | None, context: str | None, params_path
 
 
 @command.command()
-@click.argument("name", type=_object)
+@click.argument("name", type=OBJECT)
 @json_option
 @cluster_options
 def status(name: str, as_json: bool, namespace: str | None, context: str | None, params_path: Path) -> None:
@@ -188,7 +167,7 @@ def status(name: str, as_json: bool, namespace: str | None, context: str | None,
 
 
 @command.command()
-@click.argument("name", type=_object)
+@click.argument("name", type=OBJECT)
 @cluster_options
 def follow(name: str, namespace: str | None, context: str | None, params_path: Path) -> None:
     """Show run NAME live until it ends, and end with its exit code. Ctrl-C leaves it running."""
@@ -196,7 +175,7 @@ def follow(name: str, namespace: str | None, context: str | None, params_path: P
 
 
 @command.command()
-@click.argument("name", type=_object)
+@click.argument("name", type=OBJECT)
 @click.option("--stage", type=click.Choice(_STAGES), help="[default: the newest that has begun]")
 @click.option("--attempt", metavar="N|POD", help="Its number from 1, or its pod.  [default: the newest]")
 @click.option("--rank", type=click.IntRange(min=0), metavar="R", help="Of several nodes only this one, from 0.")
@@ -248,7 +227,7 @@ def logs(
 
 
 @command.command()
-@click.argument("name", type=_object)
+@click.argument("name", type=OBJECT)
 @cluster_options
 def stop(name: str, namespace: str | None, context: str | None, params_path: Path) -> None:
     """Suspend run NAME: it saves a checkpoint, and holds no GPU until it is resumed."""
@@ -258,7 +237,7 @@ def stop(name: str, namespace: str | None, context: str | None, params_path: Pat
 
 
 @command.command()
-@click.argument("name", type=_object)
+@click.argument("name", type=OBJECT)
 @cluster_options
 def resume(name: str, namespace: str | None, context: str | None, params_path: Path) -> None:
     """Let a suspended run NAME go on from its newest checkpoint."""
@@ -268,7 +247,7 @@ def resume(name: str, namespace: str | None, context: str | None, params_path: P
 
 
 @command.command()
-@click.argument("name", type=_object)
+@click.argument("name", type=OBJECT)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @cluster_options
 def delete(name: str, yes: bool, namespace: str | None, context: str | None, params_path: Path) -> None:

@@ -227,7 +227,7 @@ def test_a_project_without_a_cluster_is_told_what_is_missing(shell: Shell) -> No
     assert "kubernetes: missing" in str(shell.refused("submit"))
 
 
-@pytest.mark.parametrize("arguments", [("status", "Bad/Name"), ("list", "-n", "not.a.label"), ("follow", "-law-")])
+@pytest.mark.parametrize("arguments", [("status", "Bad/Name"), ("list", "-n", "not.a.label"), ("follow", "LAW")])
 def test_what_cannot_be_a_name_is_refused_before_the_cluster_is_asked(shell: Shell, arguments: tuple[str, ...]) -> None:
     done = shell.serin(*arguments)
     assert done.exit_code == 2
