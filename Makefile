@@ -20,7 +20,7 @@ test: kubectl $(SETUP) lint  ## every test
 
 kubectl:  # tests build k8s/ with it
 	@command -v kubectl >/dev/null || \
-		{ echo "serin: found no kubectl, and tests build k8s/ with it; install it (Debian: apt-get install kubernetes-client)" >&2; exit 78; }
+		{ echo "serin: found no kubectl, and tests build k8s/ with it; install 1.27 or newer, as kubernetes.io says" >&2; exit 78; }
 
 lint: $(SETUP)
 	$(BIN)/ruff check
