@@ -34,12 +34,12 @@ from tokenizer import write_tokenizer
 from serin.clients.files import write_atomically
 from serin.core.conversation import Conversation
 from serin.core.params import PrepareParams, parse_params
+from serin.core.personal_data import PersonalDataFinder
 from serin.prepare import stage
 from serin.prepare.raw.formats import parse
 from serin.prepare.raw.read import RawRecord, decoded
 from serin.prepare.record.examine import Chunk, Examiner
 from serin.prepare.record.minhash import MinHasher, bands_for
-from serin.prepare.record.personal_data import PersonalDataFinder
 from serin.prepare.record.sensitive import load_lists
 from serin.prepare.record.shingles import normalised
 from serin.prepare.record.turns import clean_turns

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from serin.core.errors import FinalError
 from serin.core.params import PrepareParams
+from serin.core.personal_data import TYPES
 from serin.prepare.collect import Tally
 from serin.prepare.decide import REASONS, Decisions
 from serin.prepare.duplicates.near import NONE
 from serin.prepare.limits import verdict_on
 from serin.prepare.record.examine import NOT_MEASURED, STEPS
-from serin.prepare.record.personal_data import TYPES
 from serin.prepare.split import SPLITS
 from serin.prepare.spool import Spool
 

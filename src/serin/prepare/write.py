@@ -10,11 +10,11 @@ from typing import IO, Any
 import numpy as np
 import orjson
 
+from serin.core.personal_data import TYPES
 from serin.prepare.collect import Tally
 from serin.prepare.decide import REASONS, Decisions
 from serin.prepare.duplicates.near import NONE
 from serin.prepare.quality import place_of
-from serin.prepare.record.personal_data import TYPES
 from serin.prepare.report.page import Samples
 from serin.prepare.split import SPLITS
 from serin.prepare.spool import Spool

@@ -12,15 +12,15 @@ from typing import Any
 
 import orjson
 
+from serin.core.cleaning import clean_text, clean_value
 from serin.core.conversation import Conversation, Message, faults_of_turns
 from serin.core.params import PrepareParams, SourceParams
 from serin.core.params.preparation import Format
+from serin.core.personal_data import PersonalDataFinder
 from serin.prepare.raw.formats import format_of, parse, question_of
 from serin.prepare.raw.read import RawRecord, decoded
-from serin.prepare.record.clean import clean_text
 from serin.prepare.record.language import UNDETERMINED, LanguageDetector
 from serin.prepare.record.minhash import MinHasher, Sketches
-from serin.prepare.record.personal_data import PersonalDataFinder
 from serin.prepare.record.sensitive import load_lists
 from serin.prepare.record.shingles import normalised, numbers_in
 from serin.prepare.record.tokens import TokenCounter
@@ -325,15 +325,7 @@ class Examiner:
             plain = orjson.loads(orjson.dumps({"": [value]}, default=str, option=orjson.OPT_NON_STR_KEYS))[""][0]
         except (orjson.JSONEncodeError, RecursionError):  # nested deeper than JSON is written
             plain = raw[:_EXCERPT_CHARS].decode("utf-8", errors="replace") if isinstance(raw, bytes) else "…"
-        return self._to_show.redact_value(_cleaned(plain))
-
-
-def _cleaned(value: Any) -> Any:
-    if isinstance(value, str):
-        return clean_text(value, "keep")[0]
-    if isinstance(value, list):
-        return [_cleaned(item) for item in value]
-    return {key: _cleaned(item) for key, item in value.items()} if isinstance(value, dict) else value
+        return self._to_show.redact_value(clean_value(plain, "keep"))
 
 
 def _id_of(messages: Sequence[Message]) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from serin.core.cleaning import Mending, clean_text
 from serin.core.conversation import ROLES, Message, Role, faults_of_turns
 from serin.prepare.raw.formats import RawTurn
-from serin.prepare.record.clean import Mending, clean_text
 
 _ROLES: Mapping[str, Role] = {role: role for role in ROLES}
 

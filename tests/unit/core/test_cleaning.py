@@ -6,8 +6,8 @@ from ftfy.badness import MOJIBAKE_CATEGORIES, is_bad
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from serin.prepare.record import clean
-from serin.prepare.record.clean import clean_text
+from serin.core import cleaning
+from serin.core.cleaning import clean_text
 
 _TROUBLE = "".join(chr(c) for c in [*range(0x80, 0x180), 0x200B, 0x200D, 0x2028, 0xFEFF, 0xA0, 0x301, 0xFFFD])
 texts = st.text(
@@ -77,14 +77,14 @@ def test_cleaning_again_changes_nothing(text: str) -> None:
 )
 @settings(max_examples=2000)
 def test_the_screen_before_ftfy_lets_everything_through_that_ftfy_would_mend(text: str) -> None:
-    if not clean._MAYBE_MOJIBAKE.search(text):
+    if not cleaning._MAYBE_MOJIBAKE.search(text):
         assert not is_bad(text)
-        assert ftfy.fix_encoding(text, clean._REPAIR) == text
+        assert ftfy.fix_encoding(text, cleaning._REPAIR) == text
 
 
 @given(st.text(st.characters(max_codepoint=127), max_size=40))
 @settings(max_examples=1000)
 def test_the_screen_for_clean_english_is_exact(text: str) -> None:
-    if clean._is_clean(text):
-        for _, mend in clean._STEPS:
+    if cleaning._is_clean(text):
+        for _, mend in cleaning._STEPS:
             assert mend(text) == text

@@ -4,7 +4,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import ftfy
 from ftfy import TextFixerConfig
@@ -78,6 +78,15 @@ def clean_text(text: str, markup: Literal["strip", "keep"] = "strip") -> tuple[s
         if text == before:
             break
     return text, frozenset(mended)
+
+
+def clean_value(value: Any, markup: Literal["strip", "keep"] = "strip") -> Any:
+    """A JSON value with every text in it cleaned, keys as they are."""
+    if isinstance(value, str):
+        return clean_text(value, markup)[0]
+    if isinstance(value, list):
+        return [clean_value(item, markup) for item in value]
+    return {key: clean_value(item, markup) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _is_clean(text: str) -> bool:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serin.core import personal_data
 from serin.core.params import PersonalDataParams
-from serin.prepare.record import personal_data
-from serin.prepare.record.personal_data import PersonalDataFinder, is_card_number, is_resident_id
+from serin.core.personal_data import PersonalDataFinder, is_card_number, is_resident_id
 
 FINDER = PersonalDataFinder(PersonalDataParams())
 
