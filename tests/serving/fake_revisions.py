@@ -139,6 +139,7 @@ class FakeRevision:
         for place, word in enumerate(words):
             text = word if place == 0 else f" {word}"
             choice: dict[str, Any] = {"index": 0, "delta": {"content": text}} if chat else {"index": 0, "text": text}
+            choice["finish_reason"] = "stop" if place == len(words) - 1 else None
             events.append(
                 self._event(chat, [choice], _usage(place + 1) if options.get("continuous_usage_stats") else None)
             )

@@ -14,9 +14,11 @@ from serin.clients.serving_state import FolderState, RevisionStatus, Weights
 from serin.core.params import GatewayParams
 from serin.serve.asgi import App
 from serin.serve.gateway.app import Gateway
+from serin.serve.gateway.capture.capture import Capture
 from serin.serve.gateway.finished import Finished
 from serin.serve.gateway.request_id import RequestIdentity
 from serin.serve.gateway.settings import GatewaySettings
+from serin.serve.gateway.telemetry.telemetry import Telemetry
 
 from .fake_revisions import SECRET, FakeRevision, FakeRevisions, fake_revisions
 
@@ -78,7 +80,9 @@ class Stand:
 
 
 @asynccontextmanager
-async def stand(folder: Path, **settings: Any) -> AsyncIterator[Stand]:
+async def stand(
+    folder: Path, telemetry: Telemetry | None = None, capture: Capture | None = None, **settings: Any
+) -> AsyncIterator[Stand]:
     """A gateway with stable deployed; canary and other run without traffic."""
     async with fake_revisions(STABLE, CANARY, OTHER) as revisions:
         state = FolderState(folder)
@@ -92,7 +96,7 @@ async def stand(folder: Path, **settings: Any) -> AsyncIterator[Stand]:
             canary_first_byte_timeout_s=settings.pop("canary_first_byte_timeout_s", 10.0),
             relay=GatewayParams(**settings),
         )
-        gateway = Gateway(chosen, state, replica="test")
+        gateway = Gateway(chosen, state, replica="test", telemetry=telemetry, capture=capture)
         seen = Watching()
         gateway.observers.append(seen)
         async with served(gateway) as url:

@@ -26,7 +26,7 @@ def command(params_path: Path, state: Path, detach: bool) -> None:
         return
     from serin.serve.local.supervisor import supervise
 
-    supervise(params.serve, serving, _tell)
+    supervise(params.serve, params.storage, serving, _tell)
 
 
 def _tell(line: str) -> None:

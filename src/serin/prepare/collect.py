@@ -11,6 +11,7 @@ import orjson
 from serin.core.errors import ConfigError
 from serin.core.params import SourceParams
 from serin.core.params.preparation import Format
+from serin.prepare.raw.captured import is_captured, read_scores
 from serin.prepare.raw.formats import commonest_format
 from serin.prepare.raw.read import RawRecord, decoded, read_records
 from serin.prepare.raw.sources import RawFile
@@ -39,6 +40,7 @@ class FileTally:
     read: int = 0
     rejected: int = 0
     is_benchmark: bool = False
+    is_captured: bool = False
     is_augmented: bool = False
 
 
@@ -78,17 +80,19 @@ class Collector:
     ) -> None:
         """Read benchmarks, then files. Raises what reading raises, and ConfigError for ``too_long: raise``."""
         everything = [*benchmarks, *files]
+        scores = read_scores(everything, endpoint_url)
         total = sum(file.size_bytes for file in everything)
         first = len(self.tally.files)
         for number, file in enumerate(everything):
             tally = FileTally(file.name, file.source, file.compression, file.source.format)
             tally.is_benchmark = number < len(benchmarks)
+            tally.is_captured = is_captured(file)
             self.tally.files.append(tally)
 
         def chunks() -> Iterator[Chunk]:
             done = 0
             for number, file in enumerate(everything, first):
-                records = read_records(file, self.params.max_record_bytes, endpoint_url)
+                records = read_records(file, self.params.max_record_bytes, endpoint_url, scores)
                 passed = 0
                 for chunk in self._chunks(number, records):
                     yield chunk

@@ -90,6 +90,7 @@ def run(
                 inputs={"base": base_digest, "raw": _digest_of(prepared.files)},
                 params=params.model_dump(exclude={"workers"}),
                 metrics={"records": counts, "gate": report["gate"]},
+                lineage=_lineage(prepared),
             )
 
 
@@ -120,6 +121,14 @@ def _digest_of(files: Sequence[RawFile]) -> str:
     return digest_of_files(
         {file.name: str(file.size_bytes) if file.is_remote else digest_of_file(Path(file.path)) for file in files}
     )
+
+
+def _lineage(prepared: Prepared) -> dict[str, Any]:
+    """How many kept records each revision answered, where answers of a model were captured."""
+    is_captured = np.array([file.is_captured for file in prepared.tally.files])
+    numbers = np.flatnonzero(prepared.decisions.kept & is_captured[prepared.spool.column("file")]).tolist()
+    answered = Counter(str(prepared.spool.conversation(number).meta["revision"]) for number in numbers)
+    return {"captured": dict(sorted(answered.items()))} if answered else {}
 
 
 @contextmanager

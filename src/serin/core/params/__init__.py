@@ -34,12 +34,14 @@ from serin.core.params.preparation import (
 from serin.core.params.rollout import Metric, MetricParams, RolloutParams, StepParams
 from serin.core.params.section import Section
 from serin.core.params.serving import AutoscalingParams, RevisionParams, ServeParams
+from serin.core.params.telemetry import CaptureParams, TelemetryParams
 from serin.core.params.training import CheckpointParams, LoraParams, RunParams, TrainParams, ValidationParams
 
 __all__ = [
     "AugmentParams",
     "AutoscalingParams",
     "BaseParams",
+    "CaptureParams",
     "CheckpointParams",
     "EndpointParams",
     "EvaluateParams",
@@ -75,6 +77,7 @@ __all__ = [
     "SplitParams",
     "StepParams",
     "StorageParams",
+    "TelemetryParams",
     "Toleration",
     "TrainParams",
     "ValidationParams",

@@ -6,7 +6,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from serin.core.params.section import Section
 
-Format = Literal["messages", "conversations", "sharegpt", "alpaca", "prompt_completion", "question_answer", "columns"]
+Format = Literal[
+    "messages", "conversations", "sharegpt", "alpaca", "prompt_completion", "question_answer", "columns", "capture"
+]
 FixedSplit = Literal["train", "validation", "test"]
 Reason = Literal[
     "not_json",
@@ -16,6 +18,9 @@ Reason = Literal[
     "broken_quotes",
     "unknown_format",
     "mixed_format",
+    "incomplete",
+    "other_revision",
+    "low_score",
     "unknown_role",
     "empty_turn",
     "empty_answer",
@@ -47,7 +52,14 @@ class SourceParams(Section):
     ``.jsonl``, ``.json``, ``.csv``, ``.tsv`` and ``.parquet``; all but the last also as ``.gz`` and ``.zst``.
     """
     format: Format | None = None
-    """Of its records; null: detected per file, that of most of its first records."""
+    """Of its records; null: detected per file, that of most of its first records.
+
+    ``capture``: what ``serve.capture`` wrote (Parquet), which null detects by the name ``*.captured.parquet``.
+    """
+    min_score: float | None = Field(default=None, ge=0, le=1)
+    """For ``format: capture``: the answers whose last feedback is at least this good; those without any are left out too."""
+    revision: str | None = Field(default=None, min_length=1)
+    """For ``format: capture``: the answers of this revision (``name@digest``, or a beginning of it)."""
     columns: dict[Literal["system", "user", "assistant", "group", "language", "id"], str] | None = None
     """For ``format: columns``: which column (or dotted path) holds the system prompt, the question, the answer …"""
     encoding: str = Field(default="utf-8", pattern=r"^[A-Za-z0-9_.:-]{1,40}$")
@@ -71,6 +83,8 @@ class SourceParams(Section):
             raise ValueError("columns must name at least the columns of user and assistant")
         if (self.format == "columns") != (self.columns is not None):
             raise ValueError("format: columns and columns: {user: …, assistant: …} go together")
+        if self.format != "capture" and (self.min_score is not None or self.revision is not None):
+            raise ValueError("min_score and revision are for format: capture")
         return self
 
 

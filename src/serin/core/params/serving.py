@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from serin.core.params.cluster import ObjectName
 from serin.core.params.gateway import GatewayParams
 from serin.core.params.section import Section
+from serin.core.params.telemetry import CaptureParams, TelemetryParams
 
 SET_BY_SERIN = frozenset(
     {
@@ -91,5 +92,7 @@ class ServeParams(Section):
     canary_first_byte_timeout_s: float = Field(default=10.0, gt=0)
     """A canary whose stream has not begun by then, or after half of the request's time, has failed, and stable answers."""
     gateway: GatewayParams = GatewayParams()
+    telemetry: TelemetryParams = TelemetryParams()
+    capture: CaptureParams = CaptureParams()
     revisions: RevisionParams = RevisionParams()
     """What each revision runs on, unless its deploy says otherwise."""

@@ -91,6 +91,8 @@ def parse(value: Any, source: SourceParams, kind: Format) -> Parsed | None:
     try:
         if kind == "columns":
             return _from_columns(value, source)
+        if kind == "capture":
+            return _from_turns(value) if "messages" in value else None
         if not is_forced and format_of(value) != kind:
             return None
         if kind == "alpaca":

@@ -10,6 +10,7 @@ from typing import IO, Any
 import orjson
 
 from serin.core.errors import ConfigError, InputError
+from serin.prepare.raw.captured import Scores, conversation_of, is_captured
 from serin.prepare.raw.csv_rows import read_rows
 from serin.prepare.raw.json_values import read_values
 from serin.prepare.raw.sources import RawFile, open_bytes, open_seekable
@@ -17,6 +18,7 @@ from serin.prepare.raw.sources import RawFile, open_bytes, open_seekable
 _EXCERPT_BYTES = 400
 _SKIPPED_BYTES = 1 << 20
 _PARQUET_ROWS = 256
+_NO_SCORES: Scores = {}
 _MARKED = "serin.undecodable"
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
@@ -34,13 +36,23 @@ class RawRecord:
     fault: str | None = None
 
 
-def read_records(file: RawFile, max_record_bytes: int, endpoint_url: str | None = None) -> Iterator[RawRecord]:
+def read_records(
+    file: RawFile, max_record_bytes: int, endpoint_url: str | None = None, scores: Scores = _NO_SCORES
+) -> Iterator[RawRecord]:
     """Yield every record of a file, holding no more of it than a few records.
+
+    ``scores`` are those of captured answers; a feedback itself is no record.
 
     Raises:
         InputError: the file as a whole cannot be read: cut short, damaged, or not of the kind that its name says.
     """
-    if file.kind == "parquet":
+    if is_captured(file):
+        for record in _read_parquet(file, max_record_bytes, endpoint_url):
+            if record.fault is not None:
+                yield record
+            elif (read := conversation_of(record.value, scores, file.source)) is not None:
+                yield RawRecord(record.line, *read)
+    elif file.kind == "parquet":
         yield from _read_parquet(file, max_record_bytes, endpoint_url)
     elif file.kind == "json":
         yield from _read_json(file, max_record_bytes, lambda: _open_utf8(file, endpoint_url))

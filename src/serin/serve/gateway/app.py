@@ -6,9 +6,11 @@ POST /v1/feedback                               a score for an answer, tied to i
 GET  /healthz                                   whether the gateway runs, and what it serves
 """
 
+import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from serin.clients.serving_state import ServingState
 from serin.serve.asgi import Receive, Scope, Send
@@ -17,11 +19,17 @@ from serin.serve.gateway.evidence import EvidenceLog
 from serin.serve.gateway.feedback import Feedback
 from serin.serve.gateway.finished import Observer
 from serin.serve.gateway.http import send_error
+from serin.serve.gateway.lines import LineFile
 from serin.serve.gateway.models import Models
+from serin.serve.gateway.rating import RatingObserver
 from serin.serve.gateway.relay import Relay
 from serin.serve.gateway.settings import GatewaySettings
+from serin.serve.gateway.telemetry.telemetry import Standing, Telemetry
 from serin.serve.gateway.upstream import Upstream
 from serin.serve.gateway.watch import StateWatcher
+
+if TYPE_CHECKING:  # needs what only those who capture have to import
+    from serin.serve.gateway.capture.capture import Capture
 
 _MODEL = "/v1/models/"
 
@@ -38,16 +46,29 @@ class Gateway:
         replica: str,
         clock: Callable[[], float] = time.time,
         new_nonce: Callable[[], str] = lambda: uuid.uuid4().hex,
+        telemetry: Telemetry | None = None,
+        capture: "Capture | None" = None,
     ) -> None:
         self.watcher = StateWatcher(state, replica)
-        self.evidence = EvidenceLog(state.evidence_path(replica), clock)
+        evidence = LineFile(state.evidence_path(replica))
+        self.evidence = EvidenceLog(evidence, clock)
+        self.telemetry = telemetry
+        self.capture = capture
         self.upstream = Upstream(settings.base_url, settings.secret)
         self.observers: list[Observer] = [self.evidence]
+        rated: list[RatingObserver] = [self.evidence]
+        if telemetry is not None:
+            evidence.on_loss = telemetry.metrics.lost_lines.labels("evidence").inc
+            self.observers += telemetry.observers
+            rated += telemetry.observers
+        if capture is not None:
+            self.observers.append(capture)
+            rated.append(capture)
         self.relay = Relay(settings, self.watcher, self.upstream, self.observers, clock, time.monotonic, new_nonce)
         self.models = Models(self.watcher)
         self.handlers: dict[tuple[str, str], Handler] = {
             **{("POST", path): self.relay for path in ENDPOINTS},
-            ("POST", "/v1/feedback"): Feedback(settings, self.evidence, clock),
+            ("POST", "/v1/feedback"): Feedback(settings.signing_key, rated, clock),
             ("GET", "/v1/models"): self.models.list,
             ("GET", "/healthz"): self.models.health,
         }
@@ -57,15 +78,25 @@ class Gateway:
         """Open the pool and follow the state folder."""
         self.upstream.open()
         await self.watcher.start()
+        if self.telemetry is not None:
+            self.telemetry.start(lambda: Standing(self.watcher.weights, dict(self.relay.admission.by_revision)))
+        if self.capture is not None:
+            self.capture.start()
 
     async def close(self) -> None:
         """Let everything go."""
         await self.watcher.stop()
         await self.relay.close()
         await self.upstream.close()
+        if self.capture is not None:
+            await asyncio.to_thread(self.capture.close)
+        if self.telemetry is not None:
+            await self.telemetry.close()
         self.evidence.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
         if scope["type"] != "http":
             return
         path, method = scope["path"], scope["method"]
@@ -78,3 +109,10 @@ class Gateway:
             await send_error(send, 405, f"{path} does not take {method}", "invalid_request_error")
         else:
             await send_error(send, 404, f"no such path: {path}", "invalid_request_error")
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Ray Serve says here that a replica has answered its last request."""
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await self.close()
+        await send({"type": "lifespan.shutdown.complete"})

@@ -1,23 +1,22 @@
 """The evidence log: one JSON line an outcome or a feedback, appended, never rewritten."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from serin.serve.gateway.finished import Finished
+from serin.serve.gateway.lines import LineFile
+from serin.serve.gateway.rating import Rating
 from serin.serve.gateway.request_id import RequestIdentity
 
 
 class EvidenceLog:
-    """Appends to one gateway replica's file. A line is one ``write`` to an O_APPEND descriptor: whole or not there."""
+    """Appends to one gateway replica's file."""
 
-    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, file: LineFile, clock: Callable[[], float]) -> None:
         self._clock = clock
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._file = file
 
     def wants_bodies(self, identity: RequestIdentity) -> bool:  # noqa: ARG002 - an observer's shape
         """Never: evidence holds nothing of what was said."""
@@ -38,13 +37,13 @@ class EvidenceLog:
         }
         self._append("outcome", record.identity, self._clock(), seen)
 
-    def feedback(self, identity: RequestIdentity, now: float, score: float) -> None:
-        """What a client thought of an answer, in [0, 1]. A reader counts one per request, the last."""
-        self._append("feedback", identity, now, {"score": score})
+    def rated(self, rating: Rating) -> None:
+        """What a client thought of an answer. A reader counts one per request, the last."""
+        self._append("feedback", rating.identity, rating.t, {"score": rating.score})
 
     def close(self) -> None:
         """Give the descriptor back."""
-        os.close(self._file)
+        self._file.close()
 
     def _append(self, kind: str, identity: RequestIdentity, now: float, seen: dict[str, Any]) -> None:
         row = {
@@ -59,4 +58,4 @@ class EvidenceLog:
             "failover": identity.failover,
             **seen,
         }
-        os.write(self._file, orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        self._file.append(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))

@@ -13,7 +13,8 @@ from serin.serve.gateway.usage import Usage
 _CLIENT_CLOSED = 499
 _NO_FAULT = frozenset[Kind]({"bad_request", "client_closed", "client_stalled", "dropped"})
 """What a request may end with although the assigned arm did not fail."""
-_KEPT_BYTES = 1 << 20
+_KEPT_BYTES = 8 << 20
+"""Of an answer; an event of a stream takes 250 bytes or so for one token."""
 
 
 class Exchange:
@@ -41,6 +42,7 @@ class Exchange:
         self.status = 0
         self.kind: Kind | None = None
         self.failover = False
+        self.answered_by: str | None = None
         self.streamed = False
         self.usage = Usage()
         self._lacking = False
@@ -72,9 +74,10 @@ class Exchange:
         if self.kind is None:
             self.kind = kind
 
-    def answers(self, answer: Answer) -> None:
-        """The first byte of the answer is here; after a failover it says nothing about the assigned arm."""
+    def answers(self, answer: Answer, revision: str) -> None:
+        """The first byte of the answer is here, ``revision``'s; after a failover it says nothing about the assigned arm."""
         self.status = answer.status
+        self.answered_by = revision
         self.streamed = answer.events is not None
         self._first = self._last = self.clock()
         if answer.kind is not None:
@@ -122,6 +125,7 @@ class Exchange:
             failover=self.failover,
             streamed=self.streamed,
             shadow=self.shadow,
+            answered_by=self.answered_by,
         )
 
     def _tpot_s(self) -> float | None:

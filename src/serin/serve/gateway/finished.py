@@ -53,7 +53,8 @@ class Finished:
     ``identity`` names the arm and revision that it was assigned to, whoever answered. ``error`` is whether the assigned
     arm failed. ``ttft_s`` is the time from assignment to the assigned arm's first byte, None where it sent none;
     ``tpot_s`` the time per output token after the first, None below two tokens or without a stream. Tokens are what the
-    revision reported, None where it reported nothing.
+    revision reported, None where it reported nothing. ``answered_by`` is the revision whose answer it was, None where there
+    was none.
     """
 
     identity: RequestIdentity
@@ -70,6 +71,7 @@ class Finished:
     failover: bool
     streamed: bool
     shadow: bool = False
+    answered_by: str | None = None
     bodies: Bodies | None = None
 
 

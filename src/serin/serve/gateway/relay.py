@@ -226,7 +226,7 @@ class Relay:
 
     async def _relay(self, exchange: Exchange, answer: Answer, revision: str, watchdog: Watchdog, send: Send) -> None:
         """Send the bytes as they come. Raises BrokenStreamError, which must break the connection to the client."""
-        exchange.answers(answer)
+        exchange.answers(answer, revision)
         lines = [*answer.headers(), *self._headers(exchange, revision)]
         await send({"type": "http.response.start", "status": answer.status, "headers": lines})
         if answer.whole:

@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from serin.clients.serving_state import FolderState, ServingState
+from serin.clients.serving_state import FolderState
 from serin.core.errors import ConfigError
-from serin.core.params import ServeParams
+from serin.core.params import ServeParams, StorageParams
+from serin.serve.asgi import App
 from serin.serve.drain import replica_s
-from serin.serve.gateway.app import Gateway
+from serin.serve.gateway.assembly import Place, assemble
 from serin.serve.gateway.settings import GatewaySettings
+from serin.serve.gateway.telemetry.exposition import FOLDER_VARIABLE
 from serin.serve.local.settings import base_url, load_settings
 from serin.serve.middleware import SECRET_VARIABLE
 from serin.serve.revisions.application import PARAMS_VARIABLE
+from serin.serve.revisions.node_cache import ENDPOINT_VARIABLE, STORAGE_VARIABLE
 
 _MAX_ONGOING = 4096
 SIGNING_KEY_VARIABLE = "SERIN_SIGNING_KEY"
@@ -24,6 +27,7 @@ EVIDENCE_VARIABLE = "SERIN_EVIDENCE"
 GATEWAY_RESOURCE = "serin_gateway"
 """Ray's name for the place of one gateway replica on a node of a cluster."""
 _LEAST_KEY_CHARACTERS = 32
+_METRICS_FOLDER = "/tmp/serin-metrics"
 
 
 class GatewayReplica:
@@ -32,31 +36,28 @@ class GatewayReplica:
     def __init__(self, run_folder: str) -> None:
         self.run_folder = run_folder
 
-    async def __serve_build_asgi_app__(self) -> Gateway:
+    async def __serve_build_asgi_app__(self) -> App:
         settings = load_settings(Path(self.run_folder))
         state = FolderState(Path(settings.state))
         told = gateway_settings(settings.params, settings.secret, state.secret_path.read_bytes())
-        return await started(told, state, f"gateway-{os.getpid()}")
+        place = Place("127.0.0.1", state.folder, settings.stored)
+        return await assemble(settings.params, told, state, f"gateway-{os.getpid()}", place, os.environ)
 
 
 class ClusterGatewayReplica:
     """The same in a pod: everything comes from its environment, and the state from the API server."""
 
-    async def __serve_build_asgi_app__(self) -> Gateway:
+    async def __serve_build_asgi_app__(self) -> App:
         from serin.clients.kubernetes import open_cluster
         from serin.clients.serving_state.cluster import ClusterState
 
         params, settings = settings_from(os.environ)
         cluster = open_cluster(None, None, os.environ)
-        state = ClusterState(cluster, params.rayservice, Path(os.environ[EVIDENCE_VARIABLE]))
-        return await started(settings, state, f"{socket.gethostname()}-{os.getpid()}")
-
-
-async def started(settings: GatewaySettings, state: ServingState, replica: str) -> Gateway:
-    """A gateway that follows the state."""
-    gateway = Gateway(settings, state, replica)
-    await gateway.start()
-    return gateway
+        evidence = Path(os.environ[EVIDENCE_VARIABLE])
+        state = ClusterState(cluster, params.rayservice, evidence)
+        # Prometheus comes from another pod; the network policy says from which.
+        place = Place("0.0.0.0", evidence / "telemetry", _stored(os.environ))
+        return await assemble(params, settings, state, f"{socket.gethostname()}-{os.getpid()}", place, os.environ)
 
 
 def gateway_settings(params: ServeParams, secret: str, signing_key: bytes) -> GatewaySettings:
@@ -83,9 +84,17 @@ def settings_from(environment: Mapping[str, str]) -> tuple[ServeParams, GatewayS
     return params, gateway_settings(params, environment[SECRET_VARIABLE], key)
 
 
+def _stored(environment: Mapping[str, str]) -> StorageParams | None:
+    """The storage that a pod's environment names, if it names one."""
+    if not environment.get(STORAGE_VARIABLE):
+        return None
+    return StorageParams(url=environment[STORAGE_VARIABLE], endpoint_url=environment.get(ENDPOINT_VARIABLE) or None)
+
+
 def application(run_folder: str, request_timeout_s: float) -> Any:
     """The Serve application of the gateway on one machine."""
-    return _deployment(GatewayReplica, 1, request_timeout_s, {"num_cpus": 0.1}).bind(run_folder)
+    options = {"num_cpus": 0.1, "runtime_env": counted_in(f"{run_folder}/metrics")}
+    return _deployment(GatewayReplica, 1, request_timeout_s, options).bind(run_folder)
 
 
 def cluster_application(replicas: int) -> dict[str, Any]:
@@ -105,9 +114,13 @@ def build(arguments: Mapping[str, Any]) -> Any:
         arguments: ``replicas``, each on a node of its own that has the resource ``serin_gateway``.
     """
     params = ServeParams.model_validate_json(os.environ.get(PARAMS_VARIABLE) or "{}")
-    resources = {"num_cpus": 1, "resources": {GATEWAY_RESOURCE: 1}}
-    deployment = _deployment(ClusterGatewayReplica, int(arguments["replicas"]), params.request_timeout_s, resources)
-    return deployment.bind()
+    options = {"num_cpus": 1, "resources": {GATEWAY_RESOURCE: 1}, "runtime_env": counted_in(_METRICS_FOLDER)}
+    return _deployment(ClusterGatewayReplica, int(arguments["replicas"]), params.request_timeout_s, options).bind()
+
+
+def counted_in(folder: str) -> dict[str, Any]:
+    """The ``runtime_env`` of replicas that count into one folder of their node. vLLM would count there too if all had it."""
+    return {"env_vars": {FOLDER_VARIABLE: folder}}
 
 
 def _deployment(

@@ -62,7 +62,7 @@ class Shadows:
     ) -> None:
         answer = await self.upstream.ask(revision, question, exchange.identity.nonce, timeout_s)
         try:
-            exchange.answers(answer)
+            exchange.answers(answer, revision)
             watchdog.begin_stream()
             chunk = answer.first
             while chunk:

@@ -1,15 +1,16 @@
 """What the supervisor hands to the processes that it starts: settings in a 0600 file, flags in the environment."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from serin.clients.files import read_json, write_json
-from serin.core.params import ServeParams
+from serin.core.params import ServeParams, StorageParams
 from serin.serve.drain import hard_stop_s
 from serin.serve.local.processes import MARKER_VARIABLE
 from serin.serve.middleware import SECRET_VARIABLE
+from serin.serve.trace_endpoint import trace_endpoint
 
 _FILE = "settings.json"
 _PROXY_READY_S = 45
@@ -26,11 +27,17 @@ class RunSettings:
     secret: str
     stats_port: int
     metrics_port: int
+    storage: dict[str, Any] = field(default_factory=dict)
 
     @property
     def params(self) -> ServeParams:
         """The section ``serve`` of params."""
         return ServeParams.model_validate(self.serve)
+
+    @property
+    def stored(self) -> StorageParams:
+        """The section ``storage``; a folder in it is absolute."""
+        return StorageParams.model_validate(self.storage)
 
     def save(self) -> None:
         """Write the file that the Ray process reads; nothing of it stands in a command line."""
@@ -59,8 +66,10 @@ def environment(settings: RunSettings, inherited: Mapping[str, str]) -> dict[str
     HAProxy's hard stop exceeds the longest request, so that a reload never cuts one.
     """
     haproxy = Path(settings.run_folder) / "haproxy"
+    traces = trace_endpoint(inherited)
     return {
         **inherited,
+        **({} if traces is None else traces.variables()),
         MARKER_VARIABLE: settings.marker,
         SECRET_VARIABLE: settings.secret,
         "TMPDIR": str(Path(settings.run_folder) / "tmp"),

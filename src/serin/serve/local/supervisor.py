@@ -23,7 +23,7 @@ from types import FrameType
 from serin.clients.files import write_atomically
 from serin.clients.serving_state import FolderState, SupervisorInfo
 from serin.core.errors import RetryableError, ServingError
-from serin.core.params import ServeParams
+from serin.core.params import ServeParams, StorageParams
 from serin.serve.local.haproxy import write_program
 from serin.serve.local.ports import free_ports, require_free
 from serin.serve.local.processes import end_all, reap
@@ -36,7 +36,7 @@ _RAY_TRIES = 3
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def supervise(params: ServeParams, state: FolderState, tell: Callable[[str], None]) -> None:
+def supervise(params: ServeParams, storage: StorageParams, state: FolderState, tell: Callable[[str], None]) -> None:
     """Serve until a signal comes. Whatever happens, no process of this start outlives the call.
 
     Raises:
@@ -52,7 +52,7 @@ def supervise(params: ServeParams, state: FolderState, tell: Callable[[str], Non
         end_leftovers(state)
         require_free(params.host, params.port)
         with _stop_asked() as asked:
-            settings = _new_run(params, state)
+            settings = _new_run(params, storage, state)
             info = SupervisorInfo(
                 pid=os.getpid(),
                 started=time.time(),
@@ -85,7 +85,7 @@ def end_leftovers(state: FolderState) -> int:
     return ended
 
 
-def _new_run(params: ServeParams, state: FolderState) -> RunSettings:
+def _new_run(params: ServeParams, storage: StorageParams, state: FolderState) -> RunSettings:
     """The folder, marker and secret of one start. The folder's name is short: unix sockets take 107 bytes."""
     if not state.secret_path.exists():
         write_atomically(state.secret_path, secrets.token_bytes(32), mode=0o600)
@@ -101,11 +101,19 @@ def _new_run(params: ServeParams, state: FolderState) -> RunSettings:
         secret=secrets.token_urlsafe(32),
         stats_port=stats_port,
         metrics_port=metrics_port,
+        storage=_anywhere(storage).model_dump(),
     )
     settings.save()
     (Path(run_folder) / "tmp").mkdir()
     write_program(haproxy_program(settings), (stats_port, metrics_port))
     return settings
+
+
+def _anywhere(storage: StorageParams) -> StorageParams:
+    """The same storage, from whatever working directory."""
+    if "://" in storage.url:
+        return storage
+    return storage.model_copy(update={"url": str(Path(storage.url).absolute())})
 
 
 def _run(settings: RunSettings, state: FolderState, asked: Callable[[], bool], tell: Callable[[str], None]) -> None:

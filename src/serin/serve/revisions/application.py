@@ -10,6 +10,7 @@ from serin.core.params import RevisionParams, ServeParams
 from serin.core.revision import Revision
 from serin.serve.drain import replica_s
 from serin.serve.revisions.node_cache import MODELS_VARIABLE
+from serin.serve.trace_endpoint import trace_endpoint
 
 _HEALTH_PERIOD_S = 2.0
 _START_TRIES = 2
@@ -19,8 +20,10 @@ PARAMS_VARIABLE = "SERIN_SERVE_PARAMS"
 """The section ``serve`` of params in JSON: what every revision of a Ray cluster has in common."""
 
 
-def engine_arguments(params: ServeParams, revision: str, settings: RevisionParams, on_gpu: bool) -> dict[str, Any]:
-    """What vLLM is told, beside the model and its name."""
+def engine_arguments(
+    params: ServeParams, revision: str, settings: RevisionParams, on_gpu: bool, traces: str | None = None
+) -> dict[str, Any]:
+    """What vLLM is told, beside the model and its name; ``traces`` is where its spans go."""
     arguments: dict[str, Any] = {
         **settings.vllm,
         "dtype": params.dtype,
@@ -31,6 +34,8 @@ def engine_arguments(params: ServeParams, revision: str, settings: RevisionParam
         "chat_template_content_format": "string",
         "middleware": ["serin.serve.middleware.RequireSecret"],
     }
+    if traces is not None:
+        arguments["otlp_traces_endpoint"] = traces
     if not on_gpu:
         own = {"enforce_eager": True, "kv_cache_memory_bytes": int(params.kv_cache_gib * (1 << 30))}
         return own | arguments
@@ -69,6 +74,7 @@ def llm_config(
     settings: RevisionParams,
     on_gpu: bool,
     prefix: str | None = None,
+    traces: str | None = None,
 ) -> dict[str, Any]:
     """The builder's view of one revision, as ``ray.serve.llm.LLMConfig`` takes it.
 
@@ -79,13 +85,14 @@ def llm_config(
         settings: what it runs on.
         on_gpu: whether it runs on GPUs.
         prefix: where in storage a replica fetches the model from before it loads it; None: it is there already.
+        traces: where its spans go; None: nowhere.
     """
     callback: dict[str, Any] = {"callback_class": "serin.serve.revisions.local_model.LocalModel"}
     if prefix is not None:
         callback["callback_kwargs"] = {"prefix": prefix}
     config: dict[str, Any] = {
         "model_loading_config": {"model_id": revision, "model_source": str(model)},
-        "engine_kwargs": engine_arguments(params, revision, settings, on_gpu),
+        "engine_kwargs": engine_arguments(params, revision, settings, on_gpu, traces),
         "callback_config": callback,
         "log_engine_metrics": False,
         "deployment_config": deployment_options(params, revision, settings),
@@ -101,7 +108,7 @@ def llm_config(
 
 def application(params: ServeParams, revision: str, model: Path, settings: RevisionParams, on_gpu: bool) -> Any:
     """The Serve application of one revision whose model lies on this machine. Needs a running Ray."""
-    return _built(llm_config(params, revision, model, settings, on_gpu))
+    return _built(llm_config(params, revision, model, settings, on_gpu, traces=_traces()))
 
 
 def build(arguments: Mapping[str, Any]) -> Any:
@@ -115,7 +122,12 @@ def build(arguments: Mapping[str, Any]) -> Any:
     params = ServeParams.model_validate_json(os.environ.get(PARAMS_VARIABLE) or "{}")
     folder = Path(os.environ[MODELS_VARIABLE]) / Revision.parse(revision).label
     settings = RevisionParams.model_validate(dict(declared.settings))
-    return _built(llm_config(params, revision, folder, settings, settings.gpus > 0, declared.prefix))
+    return _built(llm_config(params, revision, folder, settings, settings.gpus > 0, declared.prefix, traces=_traces()))
+
+
+def _traces() -> str | None:
+    endpoint = trace_endpoint(os.environ)
+    return None if endpoint is None else endpoint.url
 
 
 def _built(config: dict[str, Any]) -> Any:

@@ -1,0 +1,73 @@
+"""A gateway replica with all that its params ask for, and what only its place can tell."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from serin.clients.serving_state import ServingState
+from serin.clients.storage import open_storage
+from serin.core.errors import ConfigError
+from serin.core.params import CaptureParams, ServeParams, StorageParams
+from serin.serve.asgi import App
+from serin.serve.gateway.app import Gateway
+from serin.serve.gateway.capture.capture import Capture, Counts
+from serin.serve.gateway.finished import Observer
+from serin.serve.gateway.settings import GatewaySettings
+from serin.serve.gateway.telemetry.exposition import shared_folder
+from serin.serve.gateway.telemetry.metrics import GatewayMetrics
+from serin.serve.gateway.telemetry.telemetry import Telemetry
+from serin.serve.trace_endpoint import trace_endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a replica runs. ``folder`` is its node's, for the access log and the spool; ``storage`` gets what is captured."""
+
+    metrics_host: str
+    folder: Path
+    storage: StorageParams | None
+
+
+async def assemble(
+    params: ServeParams,
+    settings: GatewaySettings,
+    state: ServingState,
+    replica: str,
+    place: Place,
+    environment: Mapping[str, str],
+) -> App:
+    """A gateway that follows the state. Raises ConfigError where something is asked for that cannot be had here."""
+    telemetry = Telemetry(
+        params.telemetry, place.metrics_host, shared_folder(), place.folder / "access" / f"{replica}.jsonl", time.time
+    )
+    capture = None
+    if params.capture.sample > 0:
+        capture = _capture(params.capture, place, telemetry.metrics)
+    gateway = Gateway(settings, state, replica, telemetry=telemetry, capture=capture)
+    app = _traced(gateway, gateway.observers, environment)
+    await gateway.start()
+    return app
+
+
+def _capture(params: CaptureParams, place: Place, metrics: GatewayMetrics) -> Capture:
+    storage = place.storage
+    if storage is None:
+        raise ConfigError("serve.capture.sample is above 0, and no storage is named: set SERIN_STORAGE, or sample: 0")
+    counts = Counts(metrics.captured.inc, lambda reason, count: metrics.not_captured.labels(reason).inc(count))
+    return Capture(params, place.folder / "capture", lambda: open_storage(storage), time.time, counts)
+
+
+def _traced(gateway: Gateway, observers: list[Observer], environment: Mapping[str, str]) -> App:
+    endpoint = trace_endpoint(environment)
+    if endpoint is None:
+        return gateway
+    try:
+        from serin.serve.gateway.telemetry.traces import SpanAttributes, TracedApp, provider
+    except ImportError as error:
+        raise ConfigError(
+            f"traces are to go to {endpoint.url}, and OpenTelemetry is missing ({error.name}): install 'serin[traces]'"
+        ) from error
+    traces = provider(endpoint, environment)
+    observers.append(SpanAttributes())
+    return TracedApp(gateway, traces, gateway.paths)
