@@ -13,7 +13,8 @@ from serin.prepare.report.page import Samples, render_report
 
 QUALITY = json.loads((Path(__file__).parent / "quality-example.json").read_text(encoding="utf-8"))
 REASONS = """
-not_json not_utf8 too_large wrong_columns broken_quotes unknown_format mixed_format incomplete other_revision low_score unknown_role empty_turn empty_answer
+not_json not_utf8 too_large wrong_columns broken_quotes unknown_format mixed_format incomplete other_revision low_score
+unknown_role empty_turn empty_answer
 role_order nothing_to_train language personal_data sensitive_words too_long template_refuses exact_duplicate near_duplicate
 semantic_duplicate benchmark over_weight
 """

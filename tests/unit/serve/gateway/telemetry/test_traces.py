@@ -27,11 +27,13 @@ class Traced(NamedTuple):
 
 @pytest.fixture
 async def traced(tmp_path: Path) -> AsyncIterator[Traced]:
-    async with _traced(tmp_path, 1.0) as made:
+    async with TracedStand(tmp_path, 1.0) as made:
         yield made
 
 
-class _traced:
+class TracedStand:
+    """A gateway with traces, sampled by ``ratio``."""
+
     def __init__(self, folder: Path, ratio: float) -> None:
         self.spans = InMemorySpanExporter()
         self.provider = TracerProvider(sampler=ParentBased(TraceIdRatioBased(ratio)))
@@ -91,7 +93,7 @@ async def test_paths_that_clients_make_up_name_no_span(traced: Traced) -> None:
 
 
 async def test_what_is_not_sampled_is_not_traced_by_the_revision_either(tmp_path: Path) -> None:
-    async with _traced(tmp_path, 0.0) as traced:
+    async with TracedStand(tmp_path, 0.0) as traced:
         await ask(traced)
         flags = int(traced.here.stable.asked[0].headers["traceparent"].rpartition("-")[2], 16)
         assert not flags & 1
