@@ -29,6 +29,7 @@ VERBS = {
     "deploy": "Bring up a published revision beside the others.",
     "undeploy": "Take a deployed revision away without a failed request.",
     "rollout": "Move traffic to a canary on evidence, or back.",
+    "experiment": "Compare several revisions at fixed shares of the users.",
     "traffic": "Play users who ask held-out questions and post feedback.",
     "job": "Run the stages on a Kubernetes cluster, and watch them.",
     "controller": "Run FineTunes on Kubernetes, or print their CRDs.",

@@ -56,7 +56,7 @@ def start(revision: str, wait: bool, person: str | None, params_path: Path, roll
 
     serving, place = FolderState(state), LocalRollouts(rollouts)
     known = set(place.ids())
-    store = begin(revision, params, serving, place, person or _user(), time.time())
+    store = begin(revision, params, serving, place, person or logged_in(), time.time())
     new = store.id not in known
     if new:
         least = least_units(params)
@@ -163,11 +163,12 @@ def _by_hand(
     from serin.rollout.manual import do_by_hand
 
     store = LocalRollouts(rollouts).named(rollout)
-    step, done = do_by_hand(verb, store, FolderState(state), reason, person or _user(), time.time())
+    step, done = do_by_hand(verb, store, FolderState(state), reason, person or logged_in(), time.time())
     click.echo(_line(step.state) + ("" if done else " (as before)"))
 
 
-def _user() -> str:
+def logged_in() -> str:
+    """Who runs this command; empty where that has no name."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a container's user may have no name

@@ -66,10 +66,10 @@ class Engine:
 
     def _caught_up(self) -> tuple[Step, Evidence]:
         """The newest step, whoever stored it, and what has not been counted up to it."""
-        closed: list[Closed] = []
+        closed: list[str] = []
         for found, units in self.store.steps(0 if self._newest is None else self._newest.number + 1):
             self._newest = found
-            closed += units
+            closed += [each.unit for each in units]
         if self._newest is None:
             raise InputError(f"rollout {self.store.id} has no steps: see 'serin rollout history'")
         if self._evidence is None:
@@ -98,7 +98,7 @@ class Engine:
         if not self.store.append(following, closed):
             return self._caught_up()[0]  # another process, or a person, was first; what is due stays due
         self._newest = following
-        evidence.settle(closed)
+        evidence.settle(each.unit for each in closed)
         evidence.forget_before(counting, now)
         return following
 

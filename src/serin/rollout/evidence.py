@@ -10,14 +10,14 @@ none is late.
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol, cast
 
 from serin.clients.evidence import Chunk
 from serin.core.errors import InputError
 from serin.rollout.eprocess import Arm, MetricEvidence, Outcome, fold
-from serin.rollout.outcomes import Exposure, Observation, bad_in, exposure_of
+from serin.rollout.outcomes import ARMS, Exposure, Observation, bad_in, exposure_of
 from serin.rollout.policy import BATCH_S, RolloutState
 
 _NEWEST_LATENCIES = 2000
@@ -36,6 +36,30 @@ class Closed:
     y: Mapping[str, int]
 
 
+class Due(NamedTuple):
+    """A unit whose horizon is over, the batch in which it counts, and the score of its first answer, if it has one."""
+
+    exposure: Exposure
+    batch: int
+    score: float | None
+
+
+class _Horizon(Protocol):
+    @property
+    def horizon_s(self) -> float: ...
+
+
+class Counting(Protocol):
+    """What evidence is counted by: a rollout's state, or an experiment's."""
+
+    @property
+    def counted_from(self) -> float | None: ...
+    @property
+    def batches(self) -> int: ...
+    @property
+    def params(self) -> _Horizon: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Feedback:
     t: float
@@ -44,17 +68,28 @@ class _Feedback:
 
 
 class Evidence:
-    """Rows of one rollout, as far as they have not been counted.
+    """Rows of one rollout or experiment, as far as they have not been counted.
 
     Args:
         rollout: its id.
         stable: its stable revision, whose latencies are kept until thresholds are frozen.
         positions: where the sources are read on.
+        arms: which arms a row of it may name.
+        batch_s: length of a batch, by assignment time.
     """
 
-    def __init__(self, rollout: str, stable: str, positions: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        rollout: str,
+        stable: str,
+        positions: Mapping[str, int] | None = None,
+        arms: Collection[str] = ARMS,
+        batch_s: float = BATCH_S,
+    ) -> None:
         self.rollout = rollout
         self.stable = stable
+        self.arms = arms
+        self.batch_s = batch_s
         self.positions = dict(positions or {})
         """Behind the last row of each source that was taken in."""
         self._open: dict[str, Exposure] = {}
@@ -97,37 +132,46 @@ class Evidence:
 
     def due(self, state: RolloutState, now: float) -> list[Closed]:
         """Units whose horizon is over, in the order in which they count. They are due again until they are settled."""
-        until = _due_until(state, now)
-        if state.counted_from is None or until is None:
-            return []
-        last = int((until - state.counted_from) // BATCH_S) - 1
-        found = sorted((e.assigned_t, e.unit) for e in self._open.values() if e.assigned_t < until)
         closed = []
-        for assigned_t, unit in found:
-            exposure = self._open[unit]
-            natural = int((assigned_t - state.counted_from) // BATCH_S)
-            batch = max(state.batches, min(natural, last))
-            y = self._outcomes(state, exposure) if assigned_t >= state.counted_from else {}
-            closed.append(Closed(unit, exposure.arm, exposure.weight, assigned_t, batch, y))
+        for exposure, batch, score in self.exposures_due(state, now):
+            counts = state.counted_from is not None and exposure.assigned_t >= state.counted_from
+            y = _outcomes(state, exposure, score) if counts else {}
+            arm = cast(Arm, exposure.arm)
+            closed.append(Closed(exposure.unit, arm, exposure.weight, exposure.assigned_t, batch, y))
         return closed
 
-    def settle(self, closed: Iterable[Closed]) -> None:
-        """These units were counted, here or by another process: they never count again."""
-        for unit in closed:
-            self._closed.add(_key(unit.unit))
-            self._open.pop(unit.unit, None)
+    def exposures_due(self, state: Counting, now: float) -> list[Due]:
+        """The same as they were seen, those of the warm-up among them."""
+        until = self._due_until(state, now)
+        if state.counted_from is None or until is None:
+            return []
+        last = round((until - state.counted_from) / self.batch_s) - 1
+        due = []
+        for assigned_t, unit in sorted((e.assigned_t, e.unit) for e in self._open.values() if e.assigned_t < until):
+            exposure = self._open[unit]
+            natural = int((assigned_t - state.counted_from) // self.batch_s)
+            rated = self._feedback.get(exposure.request)
+            batch = max(state.batches, min(natural, last))
+            due.append(Due(exposure, batch, None if rated is None else rated.score))
+        return due
 
-    def forget_before(self, state: RolloutState, now: float) -> None:
+    def settle(self, units: Iterable[str]) -> None:
+        """These units were counted, here or by another process: they never count again."""
+        for unit in units:
+            self._closed.add(_key(unit))
+            self._open.pop(unit, None)
+
+    def forget_before(self, state: Counting, now: float) -> None:
         """Feedback for units that are all settled is no longer needed, nor are latencies once thresholds are frozen."""
-        until = _due_until(state, now)
+        until = self._due_until(state, now)
         if until is None:
             return
         self._latencies.clear()
         self._feedback = {request: each for request, each in self._feedback.items() if each.assigned_t >= until}
 
-    def resume_from(self, state: RolloutState, now: float) -> dict[str, int]:
+    def resume_from(self, state: Counting, now: float) -> dict[str, int]:
         """Positions before which every row's unit is settled once what is due now is: where a new process reads on."""
-        until = _due_until(state, now)
+        until = self._due_until(state, now)
         found = dict(self.positions)
         for source, chunks in self._unsettled.items():
             while until is not None and chunks and chunks[0][1] < until:
@@ -137,7 +181,9 @@ class Evidence:
         return found
 
     def _outcome(self, record: Mapping[str, Any]) -> None:
-        seen = exposure_of(record)
+        if record["rollout"] != self.rollout and record["arm"] not in self.arms:
+            return  # of something else that split the traffic
+        seen = exposure_of(record, self.arms)
         if record["revision"] == self.stable and not record["failover"]:
             kept = (float(record["t"]), seen.request, seen.ttft_s, seen.tpot_s)
             if len(self._latencies) < _NEWEST_LATENCIES:
@@ -157,11 +203,12 @@ class Evidence:
         if new.t - new.assigned_t <= horizon_s and (known is None or new.t > known.t):
             self._feedback[request] = new
 
-    def _outcomes(self, state: RolloutState, exposure: Exposure) -> dict[str, int]:
-        rated = self._feedback.get(exposure.request)
-        score = None if rated is None else rated.score
-        thresholds = (state.ttft_threshold_s, state.tpot_threshold_s)
-        return {metric: bad_in(metric, exposure, score, state.params, *thresholds) for metric in state.metrics}
+    def _due_until(self, state: Counting, now: float) -> float | None:
+        """Every unit assigned before this time is due: the end of a whole batch; None before the first one is."""
+        if state.counted_from is None:
+            return None
+        batches = int((now - state.params.horizon_s - state.counted_from) // self.batch_s)
+        return state.counted_from + batches * self.batch_s if batches > state.batches else None
 
 
 def observations_of(closed: Iterable[Closed]) -> list[Observation]:
@@ -185,12 +232,9 @@ def recompute(observations: Iterable[Observation], metric: str, delta: float) ->
     return evidence
 
 
-def _due_until(state: RolloutState, now: float) -> float | None:
-    """Every unit assigned before this time is due: the end of a whole batch; None before the first one is."""
-    if state.counted_from is None:
-        return None
-    batches = int((now - state.params.horizon_s - state.counted_from) // BATCH_S)
-    return state.counted_from + batches * BATCH_S if batches > state.batches else None
+def _outcomes(state: RolloutState, exposure: Exposure, score: float | None) -> dict[str, int]:
+    thresholds = (state.ttft_threshold_s, state.tpot_threshold_s)
+    return {metric: bad_in(metric, exposure, score, state.params, *thresholds) for metric in state.metrics}
 
 
 def _key(unit: str) -> bytes:

@@ -5,21 +5,24 @@ cancellation, an answer too short to time) takes a unit out, or a canary could l
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from serin.core.params import RolloutParams
 from serin.rollout.eprocess import Arm
 
+ARMS: tuple[Arm, ...] = ("stable", "canary")
+"""Of a rollout; those of an experiment are ``stable`` and revisions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """A unit's first request in a rollout. Times are Unix seconds; ``weight`` is the canary's at assignment."""
+    """A unit's first request. Times are Unix seconds; ``weight`` is the canary's at assignment, in an experiment the arm's."""
 
     unit: str
     request: str
-    arm: Arm
+    arm: str
     weight: float
     assigned_t: float
     error: bool
@@ -46,7 +49,7 @@ class Observation:
     batch: int
 
 
-def exposure_of(record: Mapping[str, Any]) -> Exposure:
+def exposure_of(record: Mapping[str, Any], arms: Collection[str] = ARMS) -> Exposure:
     """An outcome as a gateway logs it; ``tpot_s``, ``tokens`` and ``kind`` may be absent, as in logs of older gateways.
 
     Raises:
@@ -55,7 +58,7 @@ def exposure_of(record: Mapping[str, Any]) -> Exposure:
         ValueError: a field is out of its range.
     """
     arm, weight = record["arm"], float(record["weight"])
-    if arm not in ("stable", "canary"):
+    if arm not in arms:
         raise ValueError(f"arm {arm!r}")
     if not 0 <= weight <= 1:
         raise ValueError(f"weight {weight!r}")
@@ -63,7 +66,7 @@ def exposure_of(record: Mapping[str, Any]) -> Exposure:
     return Exposure(
         unit=str(record["unit"]),
         request=str(record["request"]),
-        arm=cast(Arm, arm),
+        arm=str(arm),
         weight=weight,
         assigned_t=_finite("assigned_t", record["assigned_t"]),
         error=bool(int(record["error"])),

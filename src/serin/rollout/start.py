@@ -26,13 +26,17 @@ def begin(
     For the canary of a rollout that runs, or whose loop is gone, that rollout is returned: it goes on as it is.
 
     Raises:
-        UsageError: nothing is stable, the canary is stable already, or another rollout runs.
+        UsageError: nothing is stable, the canary is stable already, or another rollout or an experiment runs.
         ServingError: the canary is not deployed.
     """
     canary = deployed(wanted, serving)
     present = serving.weights()
     if present.rollout is not None:
         return _running(rollouts.of(present.rollout), canary)
+    if present.experiment is not None:
+        raise UsageError(
+            f"experiment {present.experiment} splits the traffic now: end it with 'serin experiment stop' first"
+        )
     if present.stable is None:
         raise UsageError("no revision is stable: the first one that 'serin deploy' brings up becomes it")
     if canary == present.stable:

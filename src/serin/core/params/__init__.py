@@ -16,6 +16,7 @@ from serin.core.params.evaluation import (
     RuleParams,
     SafetyParams,
 )
+from serin.core.params.experiment import ExperimentParams
 from serin.core.params.gateway import GatewayParams
 from serin.core.params.merging import MergeParams, PublishParams, QuantiseParams
 from serin.core.params.preparation import (
@@ -45,6 +46,7 @@ __all__ = [
     "CheckpointParams",
     "EndpointParams",
     "EvaluateParams",
+    "ExperimentParams",
     "ForgettingParams",
     "GatewayParams",
     "JudgeParams",
@@ -99,6 +101,7 @@ class Params(Section):
     publish: PublishParams = PublishParams()
     serve: ServeParams = ServeParams()
     rollout: RolloutParams = RolloutParams()
+    experiment: ExperimentParams = ExperimentParams()
     executor: Literal["local", "kubernetes"] = "local"
     """Where train, merge, evaluate and publish run: in a process of this machine, or as Jobs of a cluster."""
     kubernetes: KubernetesParams | None = None

@@ -77,16 +77,16 @@ def split_plot(steps: Sequence[Step], end_t: float) -> Plot:
         if not corners or corners[-1][1] != step.state.weight:
             corners.append((step.t, step.state.weight))
     corners.append((end_t, corners[-1][1]))
-    points = " ".join(f"{_place(t - start_t, width_s)},{_from_top(weight)}" for t, weight in corners)
+    points = " ".join(f"{place(t - start_t, width_s)},{from_top(weight)}" for t, weight in corners)
     marks = tuple(
-        Mark(_place(step.t - start_t, width_s), f"{step.action}, {duration(step.t - start_t)}", step.action)
+        Mark(place(step.t - start_t, width_s), f"{step.action}, {duration(step.t - start_t)}", step.action)
         for step in steps
         if step.action not in ("create", "start", "count", "advance")
     )
     shares = " to ".join(f"{weight:.0%}" for weight in dict.fromkeys(step.state.weight for step in steps))
-    ticks = tuple(Tick(_from_top(share), f"{share:.0%}") for share in (0.0, 0.5, 1.0))
+    ticks = tuple(Tick(from_top(share), f"{share:.0%}") for share in (0.0, 0.5, 1.0))
     return Plot(
-        (Line(points, "weight"),), (), _time_axis(width_s), ticks, marks, f"The canary's share of users: {shares}."
+        (Line(points, "weight"),), (), time_axis(width_s), ticks, marks, f"The canary's share of users: {shares}."
     )
 
 
@@ -103,9 +103,9 @@ def evidence_plot(steps: Sequence[Step], metric: str, needed: tuple[float, float
 
     def height(value: float) -> float:
         value = min(high, max(low, value))
-        return _from_top((math.log(value) - math.log(low)) / (math.log(high) - math.log(low)))
+        return from_top((math.log(value) - math.log(low)) / (math.log(high) - math.log(low)))
 
-    across = [_place(step.t - start_t, width_s) for step in kept]
+    across = [place(step.t - start_t, width_s) for step in kept]
     lines = tuple(
         Line(" ".join(f"{x},{height(value)}" for x, value in zip(across, values, strict=True)), kind)
         for kind, values in both.items()
@@ -122,7 +122,7 @@ def evidence_plot(steps: Sequence[Step], metric: str, needed: tuple[float, float
         f"Evidence that it is worse: {last['worse']:.3g} of {needed[0]:,.0f}; that it is not worse: "
         f"{last['not-worse']:.3g} of {needed[1]:,.0f}."
     )
-    return Plot(lines, limits, _time_axis(width_s), up, (), words)
+    return Plot(lines, limits, time_axis(width_s), up, (), words)
 
 
 def _span(steps: Sequence[Step], end_t: float) -> tuple[float, float]:
@@ -137,12 +137,13 @@ def _thinned(steps: Sequence[Step]) -> list[Step]:
     return [step for n, step in enumerate(steps) if n % stride == 0 or n == last or step.action != "count"]
 
 
-def _time_axis(width_s: float) -> tuple[Tick, ...]:
+def time_axis(width_s: float) -> tuple[Tick, ...]:
+    """Round times since the start, as many as can be read."""
     step_s = next(
         (s for s in _TICKS_S if width_s / s <= _MOST_TICKS), math.ceil(width_s / _MOST_TICKS / 604800) * 604800
     )
     return tuple(
-        Tick(_place(n * step_s, width_s), duration(n * step_s) if n else "start")
+        Tick(place(n * step_s, width_s), duration(n * step_s) if n else "start")
         for n in range(int(width_s // step_s) + 1)
     )
 
@@ -153,9 +154,11 @@ def _power(power: int) -> str:
     return f"{10**power:,}" if power >= 0 else f"1/{10**-power:,}"
 
 
-def _place(seconds: float, width_s: float) -> float:
+def place(seconds: float, width_s: float) -> float:
+    """Percent from the left."""
     return round(100 * min(1.0, max(0.0, seconds / width_s)), 3)
 
 
-def _from_top(share: float) -> float:
+def from_top(share: float) -> float:
+    """Percent from the top, of a share from the bottom."""
     return round(100 * (1 - share), 3)

@@ -21,7 +21,10 @@ _SHADOW_SALT = "shadow"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """``rollout`` names a rollout or an experiment; None where the outcome says nothing: none runs, or the client chose."""
+    """``weight`` is the canary's, in an experiment the arm's own.
+
+    ``rollout`` names a rollout or an experiment; None where the outcome says nothing: none runs, or the client chose.
+    """
 
     arm: str
     revision: str
@@ -103,7 +106,9 @@ def choose(
         return Choice("canary", weights.canary, weights.canary_weight, weights.rollout, fallback=weights.stable)
     if arm in weights.variants:
         return Choice(arm, arm, weights.variants[arm], weights.experiment, fallback=weights.stable)
-    return Choice("stable", weights.stable, weights.canary_weight, weights.rollout or weights.experiment)
+    if weights.experiment is not None:
+        return Choice("stable", weights.stable, weights.arms()["stable"], weights.experiment)
+    return Choice("stable", weights.stable, weights.canary_weight, weights.rollout)
 
 
 def _chosen_by_client(model: str, weights: Weights, running: Collection[str]) -> Choice:
