@@ -116,7 +116,7 @@ async def gateway(place: Place, port: int, replica: str) -> AsyncIterator[str]:
     """One that has just started, and follows the weights."""
     settings = gateway_settings(ServeParams(port=port), "s" * 32, b"k" * 32)
     made = Gateway(settings, place.state, replica)
-    config = uvicorn.Config(made, port=0, log_level="critical", lifespan="off")  # type: ignore[arg-type]  # its own names for the same shapes
+    config = uvicorn.Config(made, port=0, log_level="critical", lifespan="off")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve())
     try:

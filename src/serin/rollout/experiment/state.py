@@ -178,13 +178,11 @@ def take_in(state: ExperimentState, units: Iterable[CountedUnit]) -> ExperimentS
             if unit.y:
                 by_arm[unit.arm].append(unit)
         counts |= {arm: counts[arm].with_units(members) for arm, members in by_arm.items()}
-        tallies = {
+        tallies: dict[str, dict[str, Tally]] = {
             metric: {arm: Tally(len(members), sum(u.y[metric] for u in members)) for arm, members in by_arm.items()}
             for metric in state.params.metrics
         }
-        # By the metric's name in the pair, which is a plain string where it is stored.
-        by_name: dict[str, dict[str, Tally]] = {**tallies}
-        pairs = [fold_pair(pair, by_name[pair.metric], state.weights, state.params.margin) for pair in pairs]
+        pairs = [fold_pair(pair, tallies[pair.metric], state.weights, state.params.margin) for pair in pairs]
         split = max(split, log_e_split({arm: each.units for arm, each in counts.items()}, state.weights))
     update = {"counts": counts, "pairs": pairs, "split_log_e": split}
     return state.model_copy(update={**update, "batches": max(batches) + 1}) if batches else state

@@ -37,7 +37,7 @@ class Experiments(StepLogs[ExperimentStore]):
     """All experiments of one place."""
 
     noun = "experiment"
-    listed_by = "the folder of experiments has one folder for each in runs/"
+    listed_by = "'serin experiment status' without a name shows the newest"
 
     def of(self, name: str) -> ExperimentStore:
         """The steps of one."""
