@@ -60,7 +60,7 @@ def start(revisions: tuple[str, ...], person: str | None, params_path: Path, exp
 def status(
     experiment: str | None, watch: bool, output: Literal["text", "json"], experiments: Path, state: Path
 ) -> None:
-    """Count what came in, and show an experiment, by default the newest: each arm, who wins, or what it still takes."""
+    """Count what came in, and show an experiment, by default the one that runs or the newest: each arm, who wins, or what it still takes."""
     from serin.rollout.experiment.status import lines
 
     counter = _counter(experiment, experiments, state)
@@ -118,7 +118,7 @@ def stop(
 @experiments_option
 @state_option
 def report(experiment: str | None, out: Path | None, experiments: Path, state: Path) -> None:
-    """Count what came in, and write one HTML page about an experiment, by default the newest; it needs no network."""
+    """Count what came in, and write one HTML page about an experiment, by default as ``status`` does; it needs no network."""
     from serin.clients.files import write_atomically
     from serin.rollout.experiment.report import render_report
 
@@ -137,8 +137,10 @@ def _counter(experiment: str | None, experiments: Path, state: Path) -> "Counter
     from serin.rollout.experiment.engine import Counter
     from serin.rollout.experiment.store import local_experiments
 
-    serving = FolderState(state)
-    return Counter(local_experiments(experiments).named(experiment), FolderReader(serving.evidence_folder), serving)
+    serving, place = FolderState(state), local_experiments(experiments)
+    running = serving.weights().experiment
+    store = place.named(experiment or (running if running in place.ids() else None))
+    return Counter(store, FolderReader(serving.evidence_folder), serving)
 
 
 def _looked(counter: "Counter") -> "ExperimentView":

@@ -108,30 +108,31 @@ class Counter:
 
 
 def claim(state: ExperimentState, serving: ServingState) -> Weights:
-    """Split the traffic as an experiment declares; again changes nothing.
+    """Split the traffic as an experiment declares; again changes nothing. Raises what ``claimed_by`` does."""
+    return serving.change_weights(lambda present: claimed_by(state, present))
+
+
+def claimed_by(state: ExperimentState, present: Weights) -> Weights:
+    """The split that an experiment declares, in the place of ``present``.
 
     Raises:
-        UsageError: a rollout or another experiment splits it, or stable is another revision by now.
+        UsageError: a rollout or another experiment splits the traffic, or stable is another revision by now.
     """
-
-    def claimed(present: Weights) -> Weights:
-        if present.experiment == state.id:
-            return present
-        if present.rollout is not None:
-            raise UsageError(
-                f"rollout {present.rollout} splits the traffic now: wait until it has ended, or end it with "
-                "'serin rollout abort'"
-            )
-        if present.experiment is not None:
-            raise UsageError(f"experiment {present.experiment} is running: end it with 'serin experiment stop'")
-        if present.stable != state.stable:
-            raise UsageError(f"stable is {present.stable or 'no revision'} and not {state.stable} by now: start again")
-        going = sorted(set(present.retiring) & set(state.variants))
-        if going:
-            raise UsageError(f"{', '.join(going)} is being removed: deploy it again, and start another experiment")
-        return replace(present, experiment=state.id, salt=state.salt, variants=state.variants)
-
-    return serving.change_weights(claimed)
+    if present.experiment == state.id:
+        return present
+    if present.rollout is not None:
+        raise UsageError(
+            f"rollout {present.rollout} splits the traffic now: wait until it has ended, or end it with "
+            "'serin rollout abort'"
+        )
+    if present.experiment is not None:
+        raise UsageError(f"experiment {present.experiment} is running: end it with 'serin experiment stop'")
+    if present.stable != state.stable:
+        raise UsageError(f"stable is {present.stable or 'no revision'} and not {state.stable} by now: start again")
+    going = sorted(set(present.retiring) & set(state.variants))
+    if going:
+        raise UsageError(f"{', '.join(going)} is being removed: deploy it again, and start another experiment")
+    return replace(present, experiment=state.id, salt=state.salt, variants=state.variants)
 
 
 def release(state: ExperimentState, serving: ServingState) -> None:

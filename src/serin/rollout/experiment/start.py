@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from serin.clients.serving_state import FolderState, Weights
 from serin.core.errors import UsageError
 from serin.core.params import ExperimentParams
-from serin.rollout.experiment.engine import claim, holds, release
+from serin.rollout.experiment.engine import claim, claimed_by, holds, release
 from serin.rollout.experiment.state import ExperimentState, new_experiment, stop
 from serin.rollout.experiment.store import Experiments, ExperimentStep, ExperimentStore
 from serin.rollout.start import deployed
@@ -50,6 +50,7 @@ def begin(
     name = f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%S}-{len(weights)}-arms"
     store = experiments.of(name)
     state = new_experiment(name, present.stable, weights, params, now)
+    claimed_by(state, present)  # refuses before anything is written
     if not store.append(ExperimentStep(number=0, t=now, action="create", person=person, state=state)):
         raise UsageError(f"experiment {name} is being started by another process: see 'serin experiment status'")
     _open(store, state, serving, now)
