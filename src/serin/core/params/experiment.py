@@ -30,7 +30,8 @@ class ExperimentParams(Section):
     @property
     def metrics(self) -> list[Goal]:
         """What is compared, the goal among it."""
-        return ["error", "feedback", *(["ttft"] if self.slow_after_s is not None else [])]
+        always: list[Goal] = ["error", "feedback"]
+        return always if self.slow_after_s is None else [*always, "ttft"]
 
     @model_validator(mode="after")
     def _slow_is_defined_where_it_decides(self) -> "ExperimentParams":
