@@ -31,6 +31,15 @@ SPECS: dict[tuple[str, str], dict[str, Any]] = {
             "items": _closed("port", "path interval scrapeTimeout", port=_STRING, interval={"pattern": r"^\d+s$"}),
         },
     ),
+    ("monitoring.coreos.com/v1", "PrometheusRule"): _closed(
+        "groups",
+        groups={
+            "type": "array",
+            "items": _closed(
+                "name rules", rules={"type": "array", "items": _closed("alert expr", "for labels annotations")}
+            ),
+        },
+    ),
     # kueue.sigs.k8s.io/docs/reference/kueue.v1beta1
     ("kueue.x-k8s.io/v1beta1", "ResourceFlavor"): _closed(
         "",

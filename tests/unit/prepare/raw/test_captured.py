@@ -82,7 +82,7 @@ def test_another_name_is_captured_where_params_say_so_and_has_to_be(tmp_path: Pa
     assert "messages" not in read(tmp_path)[0].value
     assert "messages" in read(tmp_path, format="capture")[0].value
     parquet.write_table(pa.table({"question": ["q"], "answer": ["a"]}), tmp_path / "a.parquet")
-    with pytest.raises(InputError, match="has no columns comment, complete.*take another format"):
+    with pytest.raises(InputError, match=r"has no columns comment, complete.*take another format"):
         read(tmp_path, format="capture")
 
 
