@@ -28,6 +28,7 @@ VERBS = {
     "serve": "Start the gateway and the stable revision.",
     "deploy": "Bring up a published revision beside the others.",
     "undeploy": "Take a deployed revision away without a failed request.",
+    "keys": "Make, list and revoke the gateway's API keys.",
     "rollout": "Move traffic to a canary on evidence, or back.",
     "experiment": "Compare several revisions at fixed shares of the users.",
     "traffic": "Play users who ask held-out questions and post feedback.",

@@ -1,0 +1,1 @@
+"""Who may ask, and how much: keys, scopes, and limits that hold over all gateway replicas together."""
