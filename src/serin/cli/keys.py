@@ -37,6 +37,7 @@ def command() -> None:
 )
 @click.option("--requests-per-minute", type=click.FloatRange(min=0, min_open=True), help="No limit where left out.")
 @click.option("--tokens-per-minute", type=click.FloatRange(min=0, min_open=True), help="Prompts and answers together.")
+@click.option("--max-in-flight", type=click.IntRange(min=1), help="Requests at a time.")
 @click.option("--max-body-bytes", type=click.IntRange(min=1), help="Longest request.")
 @click.option("--max-output-tokens", type=click.IntRange(min=1), help="Longest answer.")
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), help="It expires after so many days.")
@@ -46,6 +47,7 @@ def create(
     scopes: tuple[str, ...],
     requests_per_minute: float | None,
     tokens_per_minute: float | None,
+    max_in_flight: int | None,
     max_body_bytes: int | None,
     max_output_tokens: int | None,
     days: float | None,
@@ -58,6 +60,7 @@ def create(
     limits = Limits(
         requests_per_minute=requests_per_minute,
         tokens_per_minute=tokens_per_minute,
+        max_in_flight=max_in_flight,
         max_body_bytes=max_body_bytes,
         max_output_tokens=max_output_tokens,
     )

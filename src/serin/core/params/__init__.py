@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from serin.core.errors import ParamsError
+from serin.core.params.access import AccessParams
 from serin.core.params.cluster import KubernetesParams, PlacementParams, ResourceParams, Toleration
 from serin.core.params.data import BaseParams, RebuildParams, StorageParams
 from serin.core.params.evaluation import (
@@ -39,6 +40,7 @@ from serin.core.params.telemetry import CaptureParams, TelemetryParams
 from serin.core.params.training import CheckpointParams, LoraParams, RunParams, TrainParams, ValidationParams
 
 __all__ = [
+    "AccessParams",
     "AugmentParams",
     "AutoscalingParams",
     "BaseParams",

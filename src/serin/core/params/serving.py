@@ -4,6 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from serin.core.params.access import AccessParams, is_loopback
 from serin.core.params.cluster import ObjectName
 from serin.core.params.gateway import GatewayParams
 from serin.core.params.section import Section
@@ -76,7 +77,7 @@ class ServeParams(Section):
     rayservice: ObjectName = Field(default="serin-serve", max_length=47)
     """Name of that RayService; the ConfigMaps of its gateways are called after it."""
     host: str = "127.0.0.1"
-    """Address that the gateway listens on."""
+    """Address that the gateway listens on; one that others reach takes ``access.keys``."""
     port: int = Field(default=8000, ge=1, le=65535)
     """Port of the OpenAI-compatible gateway."""
     max_model_len: int = Field(default=512, ge=64)
@@ -91,8 +92,18 @@ class ServeParams(Section):
     """Longest request, from its first byte to the last byte of the answer."""
     canary_first_byte_timeout_s: float = Field(default=10.0, gt=0)
     """A canary whose stream has not begun by then, or after half of the request's time, has failed, and stable answers."""
+    access: AccessParams = AccessParams()
     gateway: GatewayParams = GatewayParams()
     telemetry: TelemetryParams = TelemetryParams()
     capture: CaptureParams = CaptureParams()
     revisions: RevisionParams = RevisionParams()
     """What each revision runs on, unless its deploy says otherwise."""
+
+    @model_validator(mode="after")
+    def _asks_for_keys(self) -> Self:
+        if not (is_loopback(self.host) or self.access.keys or self.access.open):
+            raise ValueError(
+                f"host = {self.host}: others reach it, so access.keys must name a file of keys ('serin keys create'); "
+                "or access.open must say that everybody may ask"
+            )
+        return self

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from serin.clients.serving_state import ServingState
 from serin.serve.asgi import Receive, Scope, Send
+from serin.serve.gateway.access.control import AccessControl
+from serin.serve.gateway.access.ledger import LedgerClient
 from serin.serve.gateway.endpoints import ENDPOINTS
 from serin.serve.gateway.evidence import EvidenceLog
 from serin.serve.gateway.feedback import Feedback
@@ -46,6 +48,7 @@ class Gateway:
         replica: str,
         clock: Callable[[], float] = time.time,
         new_nonce: Callable[[], str] = lambda: uuid.uuid4().hex,
+        ledger: LedgerClient | None = None,
         telemetry: Telemetry | None = None,
         capture: "Capture | None" = None,
     ) -> None:
@@ -55,7 +58,8 @@ class Gateway:
         self.telemetry = telemetry
         self.capture = capture
         self.upstream = Upstream(settings.base_url, settings.secret)
-        self.observers: list[Observer] = [self.evidence]
+        self.access = AccessControl(settings.access, settings.max_model_len, ledger, replica, clock, time.monotonic)
+        self.observers: list[Observer] = [self.evidence, self.access.tokens]
         rated: list[RatingObserver] = [self.evidence]
         if telemetry is not None:
             evidence.on_loss = telemetry.metrics.lost_lines.labels("evidence").inc
@@ -64,7 +68,9 @@ class Gateway:
         if capture is not None:
             self.observers.append(capture)
             rated.append(capture)
-        self.relay = Relay(settings, self.watcher, self.upstream, self.observers, clock, time.monotonic, new_nonce)
+        self.relay = Relay(
+            settings, self.watcher, self.upstream, self.access.tokens, self.observers, clock, time.monotonic, new_nonce
+        )
         self.models = Models(self.watcher)
         self.handlers: dict[tuple[str, str], Handler] = {
             **{("POST", path): self.relay for path in ENDPOINTS},
@@ -73,10 +79,12 @@ class Gateway:
             ("GET", "/healthz"): self.models.health,
         }
         self.paths = {path for _, path in self.handlers}
+        self.guard = self.access.guard(self._route)
 
     async def start(self) -> None:
         """Open the pool and follow the state folder."""
         self.upstream.open()
+        self.access.start()
         await self.watcher.start()
         if self.telemetry is not None:
             self.telemetry.start(lambda: Standing(self.watcher.weights, dict(self.relay.admission.by_revision)))
@@ -86,6 +94,7 @@ class Gateway:
     async def close(self) -> None:
         """Let everything go."""
         await self.watcher.stop()
+        await self.access.stop()
         await self.relay.close()
         await self.upstream.close()
         if self.capture is not None:
@@ -97,8 +106,10 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        if scope["type"] != "http":
-            return
+        elif scope["type"] == "http":
+            await self.guard(scope, receive, send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         handler = self.handlers.get((method, path))
         if handler is not None:

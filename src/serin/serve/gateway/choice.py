@@ -50,15 +50,15 @@ def unit_of(headers: Mapping[bytes, str], body: Mapping[str, Any], caller: str |
     """What is randomised: the user or session that the request names, else its API key, else the request itself.
 
     Named by a header of ``UNIT_HEADERS`` or a member of ``UNIT_MEMBERS``, the first that is there. Keys are apart from
-    users of the same name.
+    users of the same name: no user's name keeps a NUL.
     """
     for header in UNIT_HEADERS:
-        if headers.get(header):
-            return headers[header]
+        if named := headers.get(header):
+            return named.replace("\x00", "")
     for member in UNIT_MEMBERS:
         value = body.get(member)
         if isinstance(value, str) and value:
-            return value
+            return value.replace("\x00", "")
     return nonce if caller is None else f"key\x00{caller}"
 
 

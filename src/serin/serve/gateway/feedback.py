@@ -17,8 +17,8 @@ class Feedback:
         self.observers = observers
         self.clock = clock
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - a handler's shape
-        value = await read_json_object(receive, send)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        value = await read_json_object(scope, receive, send, self.settings.body)
         if value is None:
             return
         try:

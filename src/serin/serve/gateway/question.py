@@ -1,6 +1,7 @@
 """What a client asks, as the gateway hands it on: the client's own bytes, but for the model's name and the usage report."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -16,6 +17,8 @@ class Question:
     body: bytes
     value: dict[str, Any]
     headers: dict[str, str]
+    added: Mapping[str, Any] = field(default_factory=dict)
+    """What the gateway asks for beside."""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -41,7 +44,7 @@ class Question:
         What differs is appended: of two members with one name the last counts, for Python's json, which FastAPI calls, as
         for pydantic's and orjson's parsers. So nothing is parsed and written anew, and numbers keep their digits.
         """
-        changed: dict[str, Any] = {"model": revision}
+        changed: dict[str, Any] = {**self.added, "model": revision}
         if self.strips_usage:
             changed["stream_options"] = {
                 **(self.value.get("stream_options") or {}),

@@ -6,6 +6,9 @@ from dataclasses import replace
 
 from serin.core.errors import ServingError
 from serin.serve.asgi import Receive, Scope, Send
+from serin.serve.gateway.access.guard import CALLER, body_limits, send_limited
+from serin.serve.gateway.access.keys import Caller
+from serin.serve.gateway.access.tokens import TokenAllowance, TooLongError, length_asked
 from serin.serve.gateway.admission import RETRY_AFTER_S, Admission, FullError
 from serin.serve.gateway.choice import (
     OVERRIDE_HEADER,
@@ -43,6 +46,7 @@ class Relay:
         settings: GatewaySettings,
         watcher: StateWatcher,
         upstream: Upstream,
+        tokens: TokenAllowance,
         observers: Sequence[Observer],
         wall_clock: Callable[[], float],
         clock: Callable[[], float],
@@ -51,6 +55,7 @@ class Relay:
         self.settings = settings
         self.watcher = watcher
         self.upstream = upstream
+        self.tokens = tokens
         self.observers = observers
         self.wall_clock = wall_clock
         self.clock = clock
@@ -60,7 +65,8 @@ class Relay:
         self.shadows = Shadows(upstream, observers, clock, bounds.max_shadows, bounds.stall_timeout_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        read = await read_json_body(receive, send)
+        caller: Caller | None = scope.get(CALLER)
+        read = await read_json_body(scope, receive, send, body_limits(self.settings.body, caller))
         if read is None:
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
@@ -68,18 +74,22 @@ class Relay:
         nonce = self.new_nonce()
         try:
             timeout_s = self._timeout_s(headers.get(TIMEOUT_HEADER))
-        except ValueError as error:
+            added = length_asked(scope["path"], value, None if caller is None else caller.key)
+        except (ValueError, TooLongError) as error:
             await send_error(send, 400, str(error), "invalid_request_error", [(b"x-request-id", nonce.encode())])
             return
         passed = {name.decode(): headers[name] for name in _TRACE_HEADERS if name in headers}
-        question = Question(scope["path"], body, value, passed)
-        caller = scope.get("serin.caller")
+        question = Question(scope["path"], body, value, passed, added)
         caller_id = None if caller is None else caller.key_id
         unit = unit_of(headers, value, caller_id, nonce)
         try:
             choice = self._choose(value.get("model"), unit, headers, None if caller is None else caller.scopes)
         except (NoStableError, ForbiddenChoiceError, UnknownModelError) as error:
             await _refuse(send, error, nonce)
+            return
+        admission = await self.tokens.admit(caller, nonce, scope["path"], body, {**value, **added})
+        if not admission.admitted:
+            await send_limited(send, admission)
             return
         identity = RequestIdentity(
             nonce=nonce,

@@ -69,6 +69,8 @@ def gateway_settings(params: ServeParams, secret: str, signing_key: bytes) -> Ga
         request_timeout_s=params.request_timeout_s,
         canary_first_byte_timeout_s=params.canary_first_byte_timeout_s,
         relay=params.gateway,
+        access=params.access,
+        max_model_len=params.max_model_len,
     )
 
 

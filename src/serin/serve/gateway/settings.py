@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from serin.core.params import GatewayParams
+from serin.core.params import AccessParams, GatewayParams
+from serin.serve.gateway.http import BodyLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +16,11 @@ class GatewaySettings:
     request_timeout_s: float
     canary_first_byte_timeout_s: float
     relay: GatewayParams = field(default_factory=GatewayParams)
+    access: AccessParams = field(default_factory=AccessParams)
+    max_model_len: int = 4096
+    """Longest prompt and answer of a revision, in tokens."""
+
+    @property
+    def body(self) -> BodyLimits:
+        """What holds for every request's body."""
+        return BodyLimits(self.access.max_body_bytes, self.access.body_timeout_s)

@@ -1,15 +1,19 @@
 """The layer around the gateway that asks for a key, its scope and its limit of requests, before a body is read."""
 
 import math
-from collections.abc import Callable
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
+from serin.core.params.access import is_loopback
 from serin.serve.asgi import App, Message, Receive, Scope, Send
 from serin.serve.gateway.access import keys as access
 from serin.serve.gateway.access.guesses import Guesses
-from serin.serve.gateway.access.keys import Caller
+from serin.serve.gateway.access.keys import ApiKey, Caller
 from serin.serve.gateway.access.limiter import Admission, Limiter
-from serin.serve.gateway.http import Headers, header, send_error
+from serin.serve.gateway.http import BodyLimits, Headers, header, send_error
 
 CALLER = "serin.caller"
 """Where the request's ``Caller`` stands in its scope."""
@@ -27,42 +31,70 @@ class Guard:
         limiter: Limiter,
         wall_clock: Callable[[], float],
         clock: Callable[[], float],
+        new_nonce: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         self.app = app
         self.ring = ring
         self.limiter = limiter
         self.wall_clock = wall_clock
+        self.new_nonce = new_nonce
         self.guesses = Guesses(clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in _PUBLIC:
-            await self.app(scope, receive, send)
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            return
+        answer = _Answer(send, self.new_nonce())
+        if scope["path"] in _PUBLIC:
+            await self.app(scope, receive, answer)
             return
         ring = self.ring()
         if ring is None:
-            scope[CALLER] = Caller()
-            await self.app(scope, receive, send)
+            await self._admit_from_this_machine(scope, receive, answer)
             return
         presented = _presented(scope)
         key = None if presented is None else ring.find(presented, datetime.fromtimestamp(self.wall_clock(), UTC))
         if key is None:
-            await self._refuse(scope, send, presented)
+            await self._refuse(scope, answer, presented)
             return
         needed = scope_of(scope["path"])
         if needed not in key.scopes:
             given = ", ".join(sorted(key.scopes))
             message = f"this key may not: {scope['path']} needs the scope {needed}, and it has {given}"
-            await send_error(send, 403, message, "permission_error")
+            await send_error(answer, 403, message, "permission_error")
             return
         scope[CALLER] = Caller(key)
-        if needed != "inference":
-            await self.app(scope, receive, send)
-            return
-        admission = await self.limiter.admit(key, "requests", 1.0)
-        if admission.admitted:
-            await self.app(scope, receive, _with_headers(send, limit_headers(admission)))
+        if needed == "inference":
+            await self._admit(key, scope, receive, answer)
         else:
-            await send_limited(send, admission)
+            await self.app(scope, receive, answer)
+
+    async def _admit(self, key: ApiKey, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        with self.limiter.enter(key) as entered:
+            if not entered:
+                lines = [(b"retry-after", b"1")]
+                message = f"this key may have {key.limits.max_in_flight} requests under way, and has them"
+                await send_error(answer, 429, message, "rate_limit_exceeded", lines)
+                return
+            admission = await self.limiter.admit(key, "requests", 1.0)
+            if not admission.admitted:
+                await send_limited(answer, admission)
+                return
+            answer.lines += limit_headers(admission)
+            await self.app(scope, receive, answer)
+
+    async def _admit_from_this_machine(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        """Without keys a page of any web site could ask through the browser of who runs the gateway; it says who it is."""
+        origin = header(scope, b"origin")
+        if origin is not None and not is_loopback(urlsplit(origin).hostname or ""):
+            message = f"a page of {origin:.100} may not ask: without keys, only pages of this machine may"
+            await send_error(answer, 403, message, "permission_error")
+            return
+        scope[CALLER] = Caller()
+        await self.app(scope, receive, answer)
 
     async def _refuse(self, scope: Scope, send: Send, presented: str | None) -> None:
         if presented is None:
@@ -83,6 +115,12 @@ def scope_of(path: str) -> access.Scope:
     if path.startswith("/admin/"):
         return "admin"
     return "feedback" if path == "/v1/feedback" else "inference"
+
+
+def body_limits(limits: BodyLimits, caller: Caller | None) -> BodyLimits:
+    """The limits of a body, where a key may have narrower ones."""
+    most = None if caller is None else caller.limits.max_body_bytes
+    return limits if most is None else replace(limits, most_bytes=min(most, limits.most_bytes))
 
 
 def limit_headers(admission: Admission) -> Headers:
@@ -109,21 +147,28 @@ async def send_limited(send: Send, admission: Admission) -> None:
     await send_error(send, 429, message, "rate_limit_exceeded", lines)
 
 
-def _with_headers(send: Send, lines: Headers) -> Send:
-    if not lines:
-        return send
+class _Answer:
+    """Sends an answer with ``lines`` among its headers, and an id if the handler gave it none."""
 
-    async def send_more(message: Message) -> None:
+    def __init__(self, send: Send, nonce: str) -> None:
+        self.send = send
+        self.nonce = nonce
+        self.lines: Headers = []
+
+    def __call__(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *lines]
-        await send(message)
-
-    return send_more
+            headers = [*message["headers"], *self.lines]
+            if not any(name == b"x-request-id" for name, _ in headers):
+                headers.append((b"x-request-id", self.nonce.encode()))
+            message["headers"] = headers
+        return self.send(message)
 
 
 def _presented(scope: Scope) -> str | None:
     value = header(scope, b"authorization")
-    if value is None or value[: len(_BEARER)].lower() != _BEARER:
+    if value is None:
+        return header(scope, b"x-api-key")  # as clients of /v1/messages send it
+    if value[: len(_BEARER)].lower() != _BEARER:
         return None
     return value[len(_BEARER) :].strip()
 

@@ -31,6 +31,8 @@ class Limits(BaseModel):
     requests_per_minute: float | None = Field(default=None, gt=0)
     tokens_per_minute: float | None = Field(default=None, gt=0)
     """Prompt and answer together."""
+    max_in_flight: int | None = Field(default=None, ge=1)
+    """Requests at a time; each gateway replica lets its share of them through, at least one."""
     max_body_bytes: int | None = Field(default=None, ge=1)
     """Longest request, where it is less than the gateway's own limit."""
     max_output_tokens: int | None = Field(default=None, ge=1)

@@ -1,7 +1,9 @@
 """One replica's side of the limits: a purse for each key, filled from the ledger and emptied back into it."""
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from serin.serve.gateway.access.buckets import Bucket
@@ -58,6 +60,23 @@ class Limiter:
         self.clock = clock
         self.purses: dict[tuple[str, Unit], Purse] = {}
         self.replicas = 1
+        self.in_flight: Counter[str] = Counter()
+        """Requests that this replica has under way, by key."""
+
+    @contextmanager
+    def enter(self, key: ApiKey) -> Iterator[bool]:
+        """Hold one of the key's places for requests under way; False where none is free."""
+        most = key.limits.max_in_flight
+        if most is not None and self.in_flight[key.id] >= max(1, most // self.replicas):
+            yield False
+            return
+        self.in_flight[key.id] += 1
+        try:
+            yield True
+        finally:
+            self.in_flight[key.id] -= 1
+            if not self.in_flight[key.id]:
+                del self.in_flight[key.id]
 
     async def admit(self, key: ApiKey | None, unit: Unit, cost: float) -> Admission:
         """Take ``cost`` units of a key's limit, if it has one."""
