@@ -117,7 +117,7 @@ async def stand(vllm: str, folder: Path) -> AsyncIterator[Stand]:
     state = FolderState(folder)
     state.change_weights(lambda _: Weights(stable=REVISION, salt="s"))
     state.write_status({REVISION: RevisionStatus("ready")})
-    settings = GatewaySettings(vllm, SECRET, b"k" * 32, request_timeout_s=120.0, canary_first_byte_timeout_s=10.0)
+    settings = GatewaySettings(vllm, SECRET, (b"k" * 32,), request_timeout_s=120.0, canary_first_byte_timeout_s=10.0)
     gateway = Gateway(settings, state, "test")
     seen = Watching()
     gateway.observers.append(seen)

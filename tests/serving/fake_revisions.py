@@ -190,6 +190,10 @@ class FakeRevisions:
     def __getitem__(self, name: str) -> FakeRevision:
         return self._by_name[name]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._by_name)
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         fake = self._by_label.get(request.match_info["label"])
         if fake is None:

@@ -11,7 +11,7 @@ import aiohttp
 import uvicorn
 
 from serin.clients.serving_state import FolderState, RevisionStatus, Weights
-from serin.core.params import GatewayParams
+from serin.core.params import AccessParams, GatewayParams
 from serin.serve.asgi import App
 from serin.serve.gateway.app import Gateway
 from serin.serve.gateway.capture.capture import Capture
@@ -91,9 +91,10 @@ async def stand(
         chosen = GatewaySettings(
             base_url=revisions.base_url,
             secret=SECRET,
-            signing_key=SIGNING_KEY,
+            signing_keys=settings.pop("signing_keys", (SIGNING_KEY,)),
             request_timeout_s=settings.pop("request_timeout_s", 30.0),
             canary_first_byte_timeout_s=settings.pop("canary_first_byte_timeout_s", 10.0),
+            access=AccessParams(**settings.pop("access", {})),
             relay=GatewayParams(**settings),
         )
         gateway = Gateway(chosen, state, replica="test", telemetry=telemetry, capture=capture)

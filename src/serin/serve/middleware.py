@@ -12,6 +12,8 @@ from serin.serve.asgi import App, Message, Receive, Scope, Send
 
 SECRET_HEADER = "x-serin-secret"
 SECRET_VARIABLE = "SERIN_SERVE_SECRET"
+_REFUSAL = b'{"error":{"message":"revisions answer the gateway only","type":"unauthorized","code":401}}'
+_REFUSAL_HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(_REFUSAL)).encode())]
 
 
 class RequireSecret:
@@ -28,13 +30,13 @@ class RequireSecret:
         given = dict(scope["headers"]).get(SECRET_HEADER.encode(), b"")
         if hmac.compare_digest(given, self.secret):
             await self.app(scope, receive, send)
-        elif scope["type"] == "websocket":
+        elif scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
             await send({"type": "websocket.close", "code": 1008})
         else:
-            body = b'{"error":{"message":"revisions answer the gateway only","type":"unauthorized","code":401}}'
-            headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-            await send({"type": "http.response.start", "status": 401, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+            # As websocket.http.response.start where a websocket was asked for: the handshake is what is answered.
+            prefix = "websocket." if scope["type"] == "websocket" else ""
+            await send({"type": f"{prefix}http.response.start", "status": 401, "headers": _REFUSAL_HEADERS})
+            await send({"type": f"{prefix}http.response.body", "body": _REFUSAL})
 
 
 class OneRequestId:

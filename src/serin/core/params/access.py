@@ -18,6 +18,8 @@ class AccessParams(Section):
     """Longest request."""
     body_timeout_s: float = Field(default=30.0, gt=0)
     """A request whose body is not whole by then is refused."""
+    feedback_days: float = Field(default=30.0, gt=0)
+    """So long after its request, feedback for an answer is taken."""
 
 
 def is_loopback(host: str) -> bool:

@@ -4,6 +4,8 @@ POST /v1/chat/completions, /v1/completions, …   relayed (see ``endpoints``); f
 GET  /v1/models, /v1/models/<name>              what can be asked for
 POST /v1/feedback                               a score for an answer, tied to it by its x-request-id
 GET  /healthz                                   whether the gateway runs, and what it serves
+GET  /openapi.json                              this, for machines
+GET  /admin/v1/state, POST …/drain, …/resume     for operators
 """
 
 import asyncio
@@ -16,6 +18,8 @@ from serin.clients.serving_state import ServingState
 from serin.serve.asgi import Receive, Scope, Send
 from serin.serve.gateway.access.control import AccessControl
 from serin.serve.gateway.access.ledger import LedgerClient
+from serin.serve.gateway.admin import Admin
+from serin.serve.gateway.description import describe
 from serin.serve.gateway.endpoints import ENDPOINTS
 from serin.serve.gateway.evidence import EvidenceLog
 from serin.serve.gateway.feedback import Feedback
@@ -72,11 +76,16 @@ class Gateway:
             settings, self.watcher, self.upstream, self.access.tokens, self.observers, clock, time.monotonic, new_nonce
         )
         self.models = Models(self.watcher)
+        self.admin = Admin(replica, self.watcher, self.relay, self.access)
         self.handlers: dict[tuple[str, str], Handler] = {
             **{("POST", path): self.relay for path in ENDPOINTS},
-            ("POST", "/v1/feedback"): Feedback(settings.signing_key, rated, clock),
+            ("POST", "/v1/feedback"): Feedback(settings, rated, clock),
             ("GET", "/v1/models"): self.models.list,
             ("GET", "/healthz"): self.models.health,
+            ("GET", "/openapi.json"): describe,
+            ("GET", "/admin/v1/state"): self.admin.state,
+            ("POST", "/admin/v1/drain"): self.admin.drain,
+            ("POST", "/admin/v1/resume"): self.admin.resume,
         }
         self.paths = {path for _, path in self.handlers}
         self.guard = self.access.guard(self._route)

@@ -10,6 +10,7 @@ from serin.clients.storage import open_storage
 from serin.core.errors import ConfigError
 from serin.core.params import CaptureParams, ServeParams, StorageParams
 from serin.serve.asgi import App
+from serin.serve.gateway.access.ledger import LedgerClient
 from serin.serve.gateway.app import Gateway
 from serin.serve.gateway.capture.capture import Capture, Counts
 from serin.serve.gateway.finished import Observer
@@ -36,15 +37,20 @@ async def assemble(
     replica: str,
     place: Place,
     environment: Mapping[str, str],
+    ledger: LedgerClient | None = None,
 ) -> App:
-    """A gateway that follows the state. Raises ConfigError where something is asked for that cannot be had here."""
+    """A gateway that follows the state; ``ledger`` is None where there is no other replica.
+
+    Raises:
+        ConfigError: something is asked for that cannot be had here.
+    """
     telemetry = Telemetry(
         params.telemetry, place.metrics_host, shared_folder(), place.folder / "access" / f"{replica}.jsonl", time.time
     )
     capture = None
     if params.capture.sample > 0:
         capture = _capture(params.capture, place, telemetry.metrics)
-    gateway = Gateway(settings, state, replica, telemetry=telemetry, capture=capture)
+    gateway = Gateway(settings, state, replica, ledger=ledger, telemetry=telemetry, capture=capture)
     app = _traced(gateway, gateway.observers, environment)
     await gateway.start()
     return app

@@ -56,6 +56,8 @@ class Relay:
         self.watcher = watcher
         self.upstream = upstream
         self.tokens = tokens
+        self.draining = False
+        """Whether new requests are sent elsewhere."""
         self.observers = observers
         self.wall_clock = wall_clock
         self.clock = clock
@@ -65,6 +67,10 @@ class Relay:
         self.shadows = Shadows(upstream, observers, clock, bounds.max_shadows, bounds.stall_timeout_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.draining:
+            lines = [(b"retry-after", str(RETRY_AFTER_S).encode()), (b"connection", b"close")]
+            await send_error(send, 503, "this gateway is being drained: try again", "service_unavailable", lines)
+            return
         caller: Caller | None = scope.get(CALLER)
         read = await read_json_body(scope, receive, send, body_limits(self.settings.body, caller))
         if read is None:
@@ -94,7 +100,7 @@ class Relay:
         identity = RequestIdentity(
             nonce=nonce,
             revision=choice.revision,
-            unit=unit_hash(unit, self.settings.signing_key),
+            unit=unit_hash(unit, self.settings.unit_key),
             arm=choice.arm,
             weight=choice.weight,
             rollout=choice.rollout,

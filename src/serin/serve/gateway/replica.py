@@ -11,6 +11,7 @@ from serin.core.errors import ConfigError
 from serin.core.params import ServeParams, StorageParams
 from serin.serve.asgi import App
 from serin.serve.drain import replica_s
+from serin.serve.gateway.access.ledger_over_ray import LedgerOverRay, ledger_application
 from serin.serve.gateway.assembly import Place, assemble
 from serin.serve.gateway.settings import GatewaySettings
 from serin.serve.gateway.telemetry.exposition import FOLDER_VARIABLE
@@ -22,6 +23,8 @@ from serin.serve.revisions.node_cache import ENDPOINT_VARIABLE, STORAGE_VARIABLE
 _MAX_ONGOING = 4096
 SIGNING_KEY_VARIABLE = "SERIN_SIGNING_KEY"
 """Signs request ids; the same for all replicas, and for as long as feedback shall be taken."""
+SIGNING_KEY_BEFORE_VARIABLE = "SERIN_SIGNING_KEY_BEFORE"
+"""The one that signed before it, if any: feedback for answers of that time is taken as long as it is there."""
 EVIDENCE_VARIABLE = "SERIN_EVIDENCE"
 """The folder of this pod to which outcomes and feedback are appended."""
 GATEWAY_RESOURCE = "serin_gateway"
@@ -39,13 +42,19 @@ class GatewayReplica:
     async def __serve_build_asgi_app__(self) -> App:
         settings = load_settings(Path(self.run_folder))
         state = FolderState(Path(settings.state))
-        told = gateway_settings(settings.params, settings.secret, state.secret_path.read_bytes())
+        told = gateway_settings(settings.params, settings.secret, signing_keys_of(state.secret_path))
         place = Place("127.0.0.1", state.folder, settings.stored)
         return await assemble(settings.params, told, state, f"gateway-{os.getpid()}", place, os.environ)
 
 
 class ClusterGatewayReplica:
-    """The same in a pod: everything comes from its environment, and the state from the API server."""
+    """The same in a pod: everything comes from its environment, and the state from the API server.
+
+    ``ledger`` is the handle of the deployment that all replicas share.
+    """
+
+    def __init__(self, ledger: Any) -> None:
+        self.ledger = LedgerOverRay(ledger)
 
     async def __serve_build_asgi_app__(self) -> App:
         from serin.clients.kubernetes import open_cluster
@@ -55,17 +64,18 @@ class ClusterGatewayReplica:
         cluster = open_cluster(None, None, os.environ)
         evidence = Path(os.environ[EVIDENCE_VARIABLE])
         state = ClusterState(cluster, params.rayservice, evidence)
+        replica = f"{socket.gethostname()}-{os.getpid()}"
         # Prometheus comes from another pod; the network policy says from which.
         place = Place("0.0.0.0", evidence / "telemetry", _stored(os.environ))
-        return await assemble(params, settings, state, f"{socket.gethostname()}-{os.getpid()}", place, os.environ)
+        return await assemble(params, settings, state, replica, place, os.environ, self.ledger)
 
 
-def gateway_settings(params: ServeParams, secret: str, signing_key: bytes) -> GatewaySettings:
+def gateway_settings(params: ServeParams, secret: str, signing_keys: tuple[bytes, ...]) -> GatewaySettings:
     """What params say of a gateway that reaches HAProxy on its own machine."""
     return GatewaySettings(
         base_url=base_url(params),
         secret=secret,
-        signing_key=signing_key,
+        signing_keys=signing_keys,
         request_timeout_s=params.request_timeout_s,
         canary_first_byte_timeout_s=params.canary_first_byte_timeout_s,
         relay=params.gateway,
@@ -82,8 +92,19 @@ def settings_from(environment: Mapping[str, str]) -> tuple[ServeParams, GatewayS
                 f"{name} has fewer than {_LEAST_KEY_CHARACTERS} characters: make the Secret serin-serve as k8s/README.md says"
             )
     params = ServeParams.model_validate_json(environment.get(PARAMS_VARIABLE) or "{}")
-    key = environment[SIGNING_KEY_VARIABLE].encode()
-    return params, gateway_settings(params, environment[SECRET_VARIABLE], key)
+    if params.access.keys is None and not params.access.open:
+        raise ConfigError(
+            "others reach a gateway in a cluster: serve.access.keys in the ConfigMap serin-serve-params must name the mounted "
+            "file of keys, as k8s/README.md says, or serve.access.open that everybody may ask"
+        )
+    keys = [environment.get(name, "").encode() for name in (SIGNING_KEY_VARIABLE, SIGNING_KEY_BEFORE_VARIABLE)]
+    return params, gateway_settings(params, environment[SECRET_VARIABLE], tuple(key for key in keys if key))
+
+
+def signing_keys_of(path: Path) -> tuple[bytes, ...]:
+    """The key in the file and the one before it, where ``<file>.before`` holds one."""
+    before = path.with_name(f"{path.name}.before")
+    return (path.read_bytes(), before.read_bytes()) if before.exists() else (path.read_bytes(),)
 
 
 def _stored(environment: Mapping[str, str]) -> StorageParams | None:
@@ -117,7 +138,8 @@ def build(arguments: Mapping[str, Any]) -> Any:
     """
     params = ServeParams.model_validate_json(os.environ.get(PARAMS_VARIABLE) or "{}")
     options = {"num_cpus": 1, "resources": {GATEWAY_RESOURCE: 1}, "runtime_env": counted_in(_METRICS_FOLDER)}
-    return _deployment(ClusterGatewayReplica, int(arguments["replicas"]), params.request_timeout_s, options).bind()
+    deployment = _deployment(ClusterGatewayReplica, int(arguments["replicas"]), params.request_timeout_s, options)
+    return deployment.bind(ledger_application())
 
 
 def counted_in(folder: str) -> dict[str, Any]:

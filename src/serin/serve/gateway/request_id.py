@@ -6,6 +6,7 @@
 import base64
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import orjson
@@ -51,11 +52,11 @@ def sign(identity: RequestIdentity, secret: bytes) -> str:
     return f"{body}.{_encode(_signature(body, secret))}"
 
 
-def verify(request_id: str, secret: bytes) -> RequestIdentity:
+def verify(request_id: str, secrets: Sequence[bytes]) -> RequestIdentity:
     """Read an id back.
 
     Raises:
-        ForgedIdError: it looks like an id, and was not signed with ``secret``.
+        ForgedIdError: it looks like an id, and was signed with none of ``secrets``.
         InputError: it does not look like an id.
     """
     body, _, signature = request_id.rpartition(".")
@@ -63,9 +64,12 @@ def verify(request_id: str, secret: bytes) -> RequestIdentity:
     if not (nonce and payload and signature and request_id.isascii()):
         raise InputError("request_id is not one: send the answer's x-request-id header as it came")
     # Compared as text: several texts decode to the same bytes, and only one of them was given out.
-    if not hmac.compare_digest(signature, _encode(_signature(body, secret))):
+    if not any(hmac.compare_digest(signature, _encode(_signature(body, secret))) for secret in secrets):
         raise ForgedIdError("request_id was not signed by this gateway: send the answer's x-request-id as it came")
-    return RequestIdentity(nonce=nonce, **orjson.loads(_decode(payload)))
+    try:
+        return RequestIdentity(nonce=nonce, **orjson.loads(_decode(payload)))
+    except TypeError as error:
+        raise InputError("request_id comes from another version of the gateway, and says other things") from error
 
 
 def _signature(body: str, secret: bytes) -> bytes:

@@ -24,6 +24,7 @@ from serin.clients.files import write_atomically
 from serin.clients.serving_state import FolderState, SupervisorInfo
 from serin.core.errors import RetryableError, ServingError
 from serin.core.params import ServeParams, StorageParams
+from serin.serve.gateway.access.key_file import KeyFile
 from serin.serve.local.haproxy import write_program
 from serin.serve.local.ports import free_ports, require_free
 from serin.serve.local.processes import end_all, reap
@@ -94,7 +95,7 @@ def _new_run(params: ServeParams, storage: StorageParams, state: FolderState) ->
     stats_port, metrics_port = free_ports(2)
     run_folder = tempfile.mkdtemp(prefix="serin-", dir="/tmp")
     settings = RunSettings(
-        serve=params.model_dump(),
+        serve=_with_whole_path_of_keys(params).model_dump(),
         state=str(state.folder),
         run_folder=run_folder,
         marker=secrets.token_hex(8),
@@ -114,6 +115,15 @@ def _anywhere(storage: StorageParams) -> StorageParams:
     if "://" in storage.url:
         return storage
     return storage.model_copy(update={"url": str(Path(storage.url).absolute())})
+
+
+def _with_whole_path_of_keys(params: ServeParams) -> ServeParams:
+    """The processes of Ray run elsewhere. Raises ConfigError where the file of keys cannot be read."""
+    if params.access.keys is None:
+        return params
+    path = Path(params.access.keys).resolve()
+    KeyFile(path).read()
+    return params.model_copy(update={"access": params.access.model_copy(update={"keys": str(path)})})
 
 
 def _run(settings: RunSettings, state: FolderState, asked: Callable[[], bool], tell: Callable[[str], None]) -> None:

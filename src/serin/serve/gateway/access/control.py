@@ -32,6 +32,7 @@ class AccessControl:
         wall_clock: Callable[[], float],
         clock: Callable[[], float],
     ) -> None:
+        self.open = params.open
         self.wall_clock = wall_clock
         self.clock = clock
         self.watched = None if params.keys is None else WatchedKeys(KeyFile(Path(params.keys)))
@@ -46,7 +47,7 @@ class AccessControl:
 
     def guard(self, app: App) -> Guard:
         """The layer around ``app``."""
-        return Guard(app, lambda: self.ring, self.limiter, self.wall_clock, self.clock)
+        return Guard(app, lambda: self.ring, self.open, self.limiter, self.wall_clock, self.clock)
 
     def start(self) -> None:
         """Follow the file of keys and settle with the ledger; call it inside the event loop that serves."""

@@ -22,12 +22,13 @@ _BEARER = "bearer "
 
 
 class Guard:
-    """``ring`` gives the keys in force, or None where the gateway runs without keys."""
+    """``ring`` gives the keys in force, or None where no key is asked for; ``open``: whether others reach it then."""
 
     def __init__(
         self,
         app: App,
         ring: Callable[[], access.KeyRing | None],
+        open: bool,
         limiter: Limiter,
         wall_clock: Callable[[], float],
         clock: Callable[[], float],
@@ -35,6 +36,7 @@ class Guard:
     ) -> None:
         self.app = app
         self.ring = ring
+        self.open = open
         self.limiter = limiter
         self.wall_clock = wall_clock
         self.new_nonce = new_nonce
@@ -53,7 +55,7 @@ class Guard:
             return
         ring = self.ring()
         if ring is None:
-            await self._admit_from_this_machine(scope, receive, answer)
+            await self._admit_without_key(scope, receive, answer)
             return
         presented = _presented(scope)
         key = None if presented is None else ring.find(presented, datetime.fromtimestamp(self.wall_clock(), UTC))
@@ -86,11 +88,15 @@ class Guard:
             answer.lines += limit_headers(admission)
             await self.app(scope, receive, answer)
 
-    async def _admit_from_this_machine(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+    async def _admit_without_key(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         """Without keys a page of any web site could ask through the browser of who runs the gateway; it says who it is."""
         origin = header(scope, b"origin")
-        if origin is not None and not is_loopback(urlsplit(origin).hostname or ""):
+        if origin is not None and not _is_of_this_machine(origin):
             message = f"a page of {origin:.100} may not ask: without keys, only pages of this machine may"
+            await send_error(answer, 403, message, "permission_error")
+            return
+        if self.open and scope_of(scope["path"]) == "admin":
+            message = "others reach this gateway, and it asks for no key: serve.access.keys makes operators known to it"
             await send_error(answer, 403, message, "permission_error")
             return
         scope[CALLER] = Caller()
@@ -145,6 +151,13 @@ async def send_limited(send: Send, admission: Admission) -> None:
         f"try again in {admission.wait_s:.1f} s"
     )
     await send_error(send, 429, message, "rate_limit_exceeded", lines)
+
+
+def _is_of_this_machine(origin: str) -> bool:
+    try:
+        return is_loopback(urlsplit(origin).hostname or "")
+    except ValueError:
+        return False
 
 
 class _Answer:

@@ -136,12 +136,16 @@ class Limiter:
         closed_s = purse.closed_until - self.clock()
         if closed_s > 0:
             return closed_s
+        # What is here goes back first: a request larger than the burst waits until all of it is in one place.
+        held = max(0.0, purse.credit)
+        purse.credit -= held
         need = cost - purse.credit
-        ask = Ask(purse.key, purse.unit, purse.per_minute, need=need, want=max(need, purse.tranche))
+        ask = Ask(purse.key, purse.unit, purse.per_minute, need, max(need, purse.tranche), held)
         try:
             settled = await self.ledger.settle(self.replica, [ask])
         except LedgerAwayError:
-            return self._alone(purse, need)
+            purse.credit += held
+            return self._alone(purse, cost - purse.credit)
         (grant,) = settled.grants
         self._note(purse, grant)
         if grant.units < ask.want:
