@@ -14,6 +14,8 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from serin.clients.evidence import EvidenceWriter
+from serin.clients.evidence.folder import FolderWriter
 from serin.clients.serving_state import ServingState
 from serin.serve.asgi import Receive, Scope, Send
 from serin.serve.gateway.access.control import AccessControl
@@ -25,7 +27,6 @@ from serin.serve.gateway.evidence import EvidenceLog
 from serin.serve.gateway.feedback import Feedback
 from serin.serve.gateway.finished import Observer
 from serin.serve.gateway.http import send_error
-from serin.serve.gateway.lines import LineFile
 from serin.serve.gateway.models import Models
 from serin.serve.gateway.rating import RatingObserver
 from serin.serve.gateway.relay import Relay
@@ -43,7 +44,12 @@ Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Gateway:
-    """One replica. ``start`` must run inside the event loop that serves."""
+    """One replica. ``start`` must run inside the event loop that serves.
+
+    Args:
+        ledger: what all replicas share; None where there is no other one.
+        evidence: where rows for rollouts go; None: into the folder of the state.
+    """
 
     def __init__(
         self,
@@ -53,12 +59,13 @@ class Gateway:
         clock: Callable[[], float] = time.time,
         new_nonce: Callable[[], str] = lambda: uuid.uuid4().hex,
         ledger: LedgerClient | None = None,
+        evidence: EvidenceWriter | None = None,
         telemetry: Telemetry | None = None,
         capture: "Capture | None" = None,
     ) -> None:
         self.watcher = StateWatcher(state, replica)
-        evidence = LineFile(state.evidence_path(replica))
-        self.evidence = EvidenceLog(evidence, clock)
+        count_loss = (lambda: None) if telemetry is None else telemetry.metrics.lost_lines.labels("evidence").inc
+        self.evidence = EvidenceLog(evidence or FolderWriter(state.evidence_path(replica)), clock, count_loss)
         self.telemetry = telemetry
         self.capture = capture
         self.upstream = Upstream(settings.base_url, settings.secret)
@@ -66,7 +73,6 @@ class Gateway:
         self.observers: list[Observer] = [self.evidence, self.access.tokens]
         rated: list[RatingObserver] = [self.evidence]
         if telemetry is not None:
-            evidence.on_loss = telemetry.metrics.lost_lines.labels("evidence").inc
             self.observers += telemetry.observers
             rated += telemetry.observers
         if capture is not None:
@@ -110,7 +116,7 @@ class Gateway:
             await asyncio.to_thread(self.capture.close)
         if self.telemetry is not None:
             await self.telemetry.close()
-        self.evidence.close()
+        await asyncio.to_thread(self.evidence.close)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

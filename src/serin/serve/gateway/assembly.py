@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from serin.clients.evidence.shipped import StorageWriter
 from serin.clients.serving_state import ServingState
 from serin.clients.storage import open_storage
 from serin.core.errors import ConfigError
@@ -23,11 +24,15 @@ from serin.serve.trace_endpoint import trace_endpoint
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a replica runs. ``folder`` is its node's, for the access log and the spool; ``storage`` gets what is captured."""
+    """Where a replica runs. ``folder`` is its node's, for the access log and the spool; ``storage`` gets what is captured.
+
+    ``ships_evidence``: rollouts run elsewhere, and read the rows from ``storage``.
+    """
 
     metrics_host: str
     folder: Path
     storage: StorageParams | None
+    ships_evidence: bool = False
 
 
 async def assemble(
@@ -50,7 +55,10 @@ async def assemble(
     capture = None
     if params.capture.sample > 0:
         capture = _capture(params.capture, place, telemetry.metrics)
-    gateway = Gateway(settings, state, replica, ledger=ledger, telemetry=telemetry, capture=capture)
+    evidence = None
+    if place.ships_evidence and place.storage is not None:
+        evidence = StorageWriter(open_storage(place.storage), replica)
+    gateway = Gateway(settings, state, replica, ledger=ledger, evidence=evidence, telemetry=telemetry, capture=capture)
     app = _traced(gateway, gateway.observers, environment)
     await gateway.start()
     return app

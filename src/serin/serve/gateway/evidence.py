@@ -1,22 +1,23 @@
-"""The evidence log: one JSON line an outcome or a feedback, appended, never rewritten."""
+"""What a rollout is told: one row an outcome or a feedback."""
 
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
+from serin.clients.evidence import EvidenceWriter
 from serin.serve.gateway.finished import Finished
-from serin.serve.gateway.lines import LineFile
 from serin.serve.gateway.rating import Rating
 from serin.serve.gateway.request_id import RequestIdentity
 
 
 class EvidenceLog:
-    """Appends to one gateway replica's file."""
+    """The rows of one gateway replica, on their way to wherever rollouts read them."""
 
-    def __init__(self, file: LineFile, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, writer: EvidenceWriter, clock: Callable[[], float], on_loss: Callable[[], None] = lambda: None
+    ) -> None:
+        self._writer = writer
         self._clock = clock
-        self._file = file
+        self._on_loss = on_loss
 
     def wants_bodies(self, identity: RequestIdentity) -> bool:  # noqa: ARG002 - an observer's shape
         """Never: evidence holds nothing of what was said."""
@@ -42,8 +43,8 @@ class EvidenceLog:
         self._append("feedback", rating.identity, rating.t, {"score": rating.score})
 
     def close(self) -> None:
-        """Give the descriptor back."""
-        self._file.close()
+        """Write what is left; it may take a few seconds."""
+        self._writer.close()
 
     def _append(self, kind: str, identity: RequestIdentity, now: float, seen: dict[str, Any]) -> None:
         row = {
@@ -58,4 +59,7 @@ class EvidenceLog:
             "failover": identity.failover,
             **seen,
         }
-        self._file.append(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        dropped = self._writer.dropped
+        self._writer.append(row)
+        if self._writer.dropped > dropped:
+            self._on_loss()

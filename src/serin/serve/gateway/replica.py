@@ -66,7 +66,7 @@ class ClusterGatewayReplica:
         state = ClusterState(cluster, params.rayservice, evidence)
         replica = f"{socket.gethostname()}-{os.getpid()}"
         # Prometheus comes from another pod; the network policy says from which.
-        place = Place("0.0.0.0", evidence / "telemetry", _stored(os.environ))
+        place = Place("0.0.0.0", evidence / "telemetry", _stored(os.environ), ships_evidence=True)
         return await assemble(params, settings, state, replica, place, os.environ, self.ledger)
 
 
