@@ -60,7 +60,10 @@ def start(revisions: tuple[str, ...], person: str | None, params_path: Path, exp
 def status(
     experiment: str | None, watch: bool, output: Literal["text", "json"], experiments: Path, state: Path
 ) -> None:
-    """Count what came in, and show an experiment, by default the one that runs or the newest: each arm, who wins, or what it still takes."""
+    """Count what came in, and show an experiment: each arm, who wins, or what it still takes.
+
+    By default that is the one that runs, or else the newest.
+    """
     from serin.rollout.experiment.status import lines
 
     counter = _counter(experiment, experiments, state)

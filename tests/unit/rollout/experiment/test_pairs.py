@@ -81,3 +81,10 @@ def test_two_arms_that_beat_each_other_are_no_winner() -> None:
         for pair in all_pairs(["error"], ["a", "b"])
     ]
     assert winner(pairs, "error", ["a", "b"], 0.05) is None
+
+
+@pytest.mark.parametrize(("arms", "claims"), [(2, 2), (3, 6), (5, 20)])
+def test_alpha_is_shared_by_every_claim_there_could_be(arms: int, claims: int) -> None:
+    names = [str(n) for n in range(arms)]
+    assert len(all_pairs(["error"], names)) == claims
+    assert claims * math.exp(-log_needed(arms, 0.05)) == pytest.approx(0.05)
