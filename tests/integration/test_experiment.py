@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import uvicorn
 from aiohttp import web
 
 from serin.clients.serving_state import Declared, FolderState, RevisionStatus
@@ -21,6 +20,8 @@ from serin.core.params import ServeParams
 from serin.core.revision import Revision
 from serin.serve.gateway.app import Gateway
 from serin.serve.gateway.replica import gateway_settings
+
+from ..serving.gateways import served
 
 STABLE, BETTER, SAME = (f"law@{digit * 64}" for digit in "abc")
 BAD = {STABLE: 0.5, BETTER: 0.03, SAME: 0.5}
@@ -114,22 +115,14 @@ async def revisions() -> AsyncIterator[int]:
 @asynccontextmanager
 async def gateway(place: Place, port: int, replica: str) -> AsyncIterator[str]:
     """One that has just started, and follows the weights."""
-    settings = gateway_settings(ServeParams(port=port), "s" * 32, b"k" * 32)
-    made = Gateway(settings, place.state, replica)
-    config = uvicorn.Config(made, port=0, log_level="critical", lifespan="off")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server._serve())
-    try:
-        async with asyncio.timeout(LIMIT_S):
-            while not server.started:
-                await asyncio.sleep(0.01)
+    made = Gateway(gateway_settings(ServeParams(port=port), "s" * 32, (b"k" * 32,)), place.state, replica)
+    async with served(made) as url:
         await made.start()
-        await place.follows()
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await serving
-        await made.close()
+        try:
+            await place.follows()
+            yield url
+        finally:
+            await made.close()
 
 
 def users(first: int, count: int) -> list[list[str]]:
