@@ -33,7 +33,7 @@ from serin.publish.evidence import Outputs
 from serin.serve.local.processes import processes_of
 from serin.serve.local.settings import load_settings
 
-pytestmark = pytest.mark.timeout(420)
+pytestmark = pytest.mark.timeout(900)
 
 QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "How long may a probation period last?"}]
 
