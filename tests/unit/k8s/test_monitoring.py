@@ -13,7 +13,7 @@ from serin.core.params import TelemetryParams
 from serin.serve.gateway.telemetry.metrics import GatewayMetrics
 
 ROOT = Path(__file__).parents[3]
-FOLDER = ROOT / "k8s/components/gateway-monitoring"
+FOLDER = ROOT / "k8s/components/telemetry"
 _METRIC = re.compile(r"(serin_\w+)(?:\{([^}]*)\})?")
 _ENDS = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 
