@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from openai import NotFoundError, OpenAI
+from openai import BadRequestError, NotFoundError, OpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
 from serin.base import stage as base_stage
@@ -165,16 +166,39 @@ def test_feedback_is_tied_to_its_answer_and_a_forged_id_is_refused(production: P
 
 
 def test_revisions_answer_nobody_but_the_gateway(production: Production) -> None:
-    import urllib.error
-    import urllib.request
+    """Through HAProxy, every path that a revision says it has, and some tricks to get at them around its route."""
+    route = Revision.parse(production.stable).route
+    secret = load_settings(Path(production.info().run_folder)).secret
+    with httpx.Client(base_url=production.info().url, trust_env=False, timeout=20.0) as http:
+        known = http.get(f"{route}/openapi.json", headers={"x-serin-secret": secret}).json()["paths"]
+        assert {"/v1/chat/completions", "/tokenize", "/health"} <= known.keys()
+        for path in (*known, "/", "/docs", "/openapi.json", "/metrics", "/ping", "/nothing", "//v1/models"):
+            for method in ("GET", "POST", "OPTIONS"):
+                answer = http.request(method, f"{route}{path}", content=b"{}", headers={"authorization": "Bearer x"})
+                assert answer.status_code == 401, (method, path)
+        for trick in (
+            f"/{route}/tokenize",
+            f"/v1/..{route}/tokenize",
+            f"{route}%2ftokenize",
+            f"{route.upper()}/tokenize",
+        ):
+            assert http.post(trick, content=b"{}").status_code in (401, 404, 405), trick
 
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for path in ("/v1/models", "/tokenize", "/health"):
-        route = f"{Revision.parse(production.stable).route}{path}"
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            opener.open(f"http://127.0.0.1:{production.port}{route}", timeout=10)
-        refused.value.close()
-        assert refused.value.code == 401
+
+def test_nothing_that_clients_said_is_in_any_log(production: Production, client: OpenAI) -> None:
+    said: list[ChatCompletionMessageParam] = [{"role": "user", "content": "pelican-in-the-logs"}]
+    client.chat.completions.create(model="serin", messages=said, max_tokens=2, user="pelican-by-name")
+    with pytest.raises(BadRequestError):
+        client.chat.completions.create(model="serin", messages=said, max_tokens=-1)
+    folders = (Path(production.info().run_folder), production.state.logs_folder)
+    logs = [
+        path
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix in (".log", ".out", ".err")
+    ]
+    assert len(logs) > 3
+    assert [path for path in logs if b"pelican" in path.read_bytes()] == []
 
 
 def test_a_taken_port_is_named_and_the_running_start_is_left_alone(

@@ -1,0 +1,76 @@
+"""The ledger as Ray runs it: two gateway replicas keep one limit through it, and go on without it."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+pytestmark = pytest.mark.timeout(400)
+
+SCRIPT = textwrap.dedent(
+    """
+    import asyncio, json, time
+    from datetime import UTC, datetime
+
+    import ray
+    from ray import serve
+
+    from serin.serve.gateway.access.keys import Limits, new_key
+    from serin.serve.gateway.access.ledger_over_ray import LedgerOverRay, ledger_application
+    from serin.serve.gateway.access.limiter import Limiter
+
+    LIMIT, LASTS_S = 1200, 6.0
+
+
+    async def spend(limiters, key, lasts_s):
+        admitted, until = 0, time.monotonic() + lasts_s
+        while time.monotonic() < until:
+            for limiter in limiters:
+                admitted += (await limiter.admit(key, "requests", 1.0)).admitted
+            await asyncio.sleep(0.002)
+        return admitted
+
+
+    async def main(handle):
+        _, key = new_key("k", ["inference"], Limits(requests_per_minute=LIMIT), datetime.now(UTC), None)
+        limiters = [Limiter(name, LedgerOverRay(handle), time.monotonic) for name in ("a", "b")]
+        for limiter in limiters:
+            await limiter.return_surplus()
+        began = time.monotonic()
+        admitted = await spend(limiters, key, LASTS_S)
+        lasted_s = time.monotonic() - began
+        for limiter in limiters:
+            await limiter.return_surplus()
+        replicas = [limiter.replicas for limiter in limiters]
+        serve.delete("limits")
+        began = time.monotonic()
+        alone = await spend(limiters, key, LASTS_S)
+        alone_s = time.monotonic() - began
+        print(json.dumps([LIMIT, admitted, lasted_s, replicas, alone, alone_s]))
+
+
+    started = {"num_cpus": 8, "include_dashboard": False, "log_to_driver": False, "object_store_memory": 100 << 20}
+    ray.init(_node_ip_address="127.0.0.1", **started)
+    serve.start(proxy_location="Disabled")
+    handle = serve.run(ledger_application(), name="limits", route_prefix=None)
+    asyncio.run(main(handle))
+    serve.shutdown()
+    ray.shutdown()
+    """
+)
+
+
+def test_two_replicas_keep_one_limit_and_their_share_when_the_ledger_is_gone() -> None:
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    limit, admitted, lasted_s, replicas, alone, alone_s = json.loads(done.stdout.splitlines()[-1])
+    allowed = limit * 0.1 + limit / 60 * lasted_s
+    assert 0.7 * allowed <= admitted <= 1.1 * allowed
+    assert replicas == [2, 2]
+    assert 0 < alone <= 1.2 * (limit * 0.1 + limit / 60 * alone_s)
