@@ -58,7 +58,9 @@ def serve_gateway(state: Path, base_url: str, profile: Path | None) -> None:
 
     import uvicorn
 
-    settings = GatewaySettings(base_url, "secret", (b"k" * 32,), request_timeout_s=60.0, canary_first_byte_timeout_s=10.0)
+    settings = GatewaySettings(
+        base_url, "secret", (b"k" * 32,), request_timeout_s=60.0, canary_first_byte_timeout_s=10.0
+    )
 
     async def run() -> None:
         gateway = Gateway(settings, FolderState(state), "benchmark")
