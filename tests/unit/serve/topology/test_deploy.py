@@ -63,7 +63,7 @@ def publish(storage: Storage, digest: str, tmp_path: Path, **config: Any) -> Pub
 @contextmanager
 def operated(state: ClusterState, failing: str = "") -> Iterator[list[list[str]]]:
     """Applications become what they are declared to be; the lists say which ones ran, as they changed."""
-    stopped = threading.Event()
+    stopped, looked = threading.Event(), threading.Event()
     runs: list[list[str]] = []
 
     def work() -> None:
@@ -78,10 +78,12 @@ def operated(state: ClusterState, failing: str = "") -> Iterator[list[list[str]]
             status = {"activeServiceStatus": {"rayClusterName": "c", "applicationStatuses": shown}}
             state.cluster.apply_status(RAY_SERVICES, "serin-serve", {"status": status}, "kuberay")
             state.acknowledge("g1", state.weights().version)
+            looked.set()
 
     thread = threading.Thread(target=work)
     thread.start()
     try:
+        assert looked.wait(30)
         yield runs
     finally:
         stopped.set()
