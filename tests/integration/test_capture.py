@@ -42,7 +42,7 @@ async def main(folder, port, rotate_s):
         state = FolderState(folder / "state")
         state.change_weights(lambda _: Weights(stable=STABLE, salt="s"))
         state.write_status({STABLE: RevisionStatus("ready")})
-        settings = GatewaySettings(revisions.base_url, SECRET, b"k" * 32, 30.0, 10.0)
+        settings = GatewaySettings(revisions.base_url, SECRET, (b"k" * 32,), 30.0, 10.0)
         place = Place("127.0.0.1", folder / "node", StorageParams(url=str(folder / "storage")))
         app = await assemble(params, settings, state, "replica", place, {})
         config = uvicorn.Config(app, port=port, log_level="critical", lifespan="on", access_log=False)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serin.clients.evidence.shipped import StorageWriter
 from serin.clients.serving_state import ServingState
@@ -13,13 +14,15 @@ from serin.core.params import CaptureParams, ServeParams, StorageParams
 from serin.serve.asgi import App
 from serin.serve.gateway.access.ledger import LedgerClient
 from serin.serve.gateway.app import Gateway
-from serin.serve.gateway.capture.capture import Capture, Counts
 from serin.serve.gateway.finished import Observer
 from serin.serve.gateway.settings import GatewaySettings
 from serin.serve.gateway.telemetry.exposition import shared_folder
 from serin.serve.gateway.telemetry.metrics import GatewayMetrics
 from serin.serve.gateway.telemetry.telemetry import Telemetry
 from serin.serve.trace_endpoint import trace_endpoint
+
+if TYPE_CHECKING:  # brings Arrow, which only those who capture have to load
+    from serin.serve.gateway.capture.capture import Capture
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,9 @@ async def assemble(
     return app
 
 
-def _capture(params: CaptureParams, place: Place, metrics: GatewayMetrics) -> Capture:
+def _capture(params: CaptureParams, place: Place, metrics: GatewayMetrics) -> "Capture":
+    from serin.serve.gateway.capture.capture import Capture, Counts
+
     storage = place.storage
     if storage is None:
         raise ConfigError("serve.capture.sample is above 0, and no storage is named: set SERIN_STORAGE, or sample: 0")

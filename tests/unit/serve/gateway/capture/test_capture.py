@@ -5,6 +5,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,15 +122,18 @@ async def test_what_is_to_be_dropped_for_personal_data_is_not_kept(tmp_path: Pat
     assert kept.counted == {"captured": 2, "personal_data": 1}
 
 
-async def test_hostile_nesting_costs_a_row_and_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize("body", [b'{"tools": ' + b"[" * 900 + b"]" * 900 + b"}", b'{"messages": {}}', b"[]", b""])
+async def test_what_cannot_be_read_costs_a_row_and_nothing_else(tmp_path: Path, body: bytes) -> None:
     kept = Kept(tmp_path)
     async with stand(tmp_path / "state", capture=kept.capture) as here:
-        deep: Any = "x"
-        for _ in range(500):
-            deep = [deep]
-        assert (await here.chat(tools=deep)).status == 200
-        assert (await here.chat(messages={"not": "a list"})).status == 200
-        assert (await here.chat()).status == 200
+        here.seen.bodies = True
+        await here.chat()
+        (record,) = await here.seen.told()
+        assert record.bodies is not None
+        hostile = replace(record, bodies=replace(record.bodies, request=body))
+        assert kept.capture.wants_bodies(hostile.identity)
+        kept.capture.finished(hostile)
+        await here.chat()
     assert len(kept.rows()) + kept.counted["unreadable"] == 3
     assert len(kept.rows()) >= 2
 

@@ -1,18 +1,19 @@
 """The access log says how requests went, and nothing of what they were about."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from serin.core.params import TelemetryParams
-from serin.serve.asgi import Receive, Scope, Send
+from serin.serve.gateway.access.key_file import KeyFile
+from serin.serve.gateway.access.keys import Limits, new_key
 from serin.serve.gateway.telemetry.telemetry import Telemetry
 
-from .....serving.gateways import STABLE, served, stand
+from .....serving.gateways import STABLE, stand
 
-SECRETS = ("How long?", "as good as new", "alice", "sk-secret-key", "not helpful")
+SECRETS = ("How long?", "as good as new", "alice", "not helpful")
 
 
 def telemetry(to: str, path: Path) -> Telemetry:
@@ -21,32 +22,28 @@ def telemetry(to: str, path: Path) -> Telemetry:
 
 async def test_a_line_has_the_figures_and_pseudonyms_of_a_request(tmp_path: Path) -> None:
     log = tmp_path / "access" / "test.jsonl"
-    async with stand(tmp_path / "state", telemetry("file", log)) as here:
-
-        async def known(scope: Scope, receive: Receive, send: Send) -> None:
-            scope["serin.caller"] = SimpleNamespace(key_id="0123456789ab", scopes=frozenset({"inference"}))
-            await here.gateway(scope, receive, send)
-
-        async with served(known) as url:
-            body = {"messages": [{"role": "user", "content": "How long?"}], "user": "alice"}
-            headers = {"authorization": "Bearer sk-secret-key"}
-            async with here.http.post(f"{url}/v1/chat/completions", json=body, headers=headers) as answer:
-                request_id = answer.headers["x-request-id"]
-            feedback = {"request_id": request_id, "thumbs": "down", "comment": "not helpful"}
-            async with here.http.post(f"{url}/v1/feedback", json=feedback) as answer:
-                assert answer.status == 200
+    file = KeyFile(tmp_path / "keys.json")
+    key_text, key = new_key("app", ["inference", "feedback"], Limits(), datetime.now(UTC), None)
+    file.change(lambda keys: keys.with_key(key))
+    access = {"keys": str(file.path)}
+    async with stand(tmp_path / "state", telemetry("file", log), access=access) as here:
+        headers = {"authorization": f"Bearer {key_text}"}
+        request_id = (await here.chat(headers, user="alice")).headers["x-request-id"]
+        feedback = {"request_id": request_id, "thumbs": "down", "comment": "not helpful"}
+        async with here.http.post("/v1/feedback", json=feedback, headers=headers) as answer:
+            assert answer.status == 200
         await here.seen.told()
     text = log.read_text()
     asked, rated = map(json.loads, text.splitlines())
     assert asked["t"] == 1.5
-    assert asked["key"] == "0123456789ab"
+    assert asked["key"] == key.id
     assert (asked["path"], asked["status"], asked["kind"]) == ("/v1/chat/completions", 200, None)
     assert (asked["revision"], asked["answered_by"], asked["arm"]) == (STABLE, STABLE, "stable")
     assert (asked["prompt_tokens"], asked["completion_tokens"]) == (5, 4)
     assert 0 < asked["ttft_s"] <= asked["duration_s"]
     assert len(asked["unit"]) == 32
     assert (rated["path"], rated["request"], rated["score"]) == ("/v1/feedback", asked["request"], 0.0)
-    for secret in SECRETS:
+    for secret in (*SECRETS, key_text, key.sha256):
         assert secret not in text
 
 
