@@ -1,7 +1,8 @@
 """Models on a node: fetched from storage by whoever needs one first, shared by its replicas, and pruned by the next fetch.
 
 <folder>/<label>/        a model, every file of it compared with the digests that storage keeps
-<folder>/<label>.lock    held exclusively while the model is fetched or removed, shared for as long as a replica lives
+<folder>/<label>.lock    shared for as long as a replica lives, and held exclusively while the model is removed
+<folder>/<label>.fetching  held exclusively by the replica that fetches it; others of the node wait for that alone
 """
 
 import fcntl
@@ -39,13 +40,14 @@ def hold_model(storage: Storage, prefix: str, folder: Path) -> IO[bytes]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = _lock_of(folder).open("ab")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        prune(folder.parent, spared=folder, keep=_UNUSED_KEPT)
-        found = storage.fetch_folder(prefix, folder)
-        if found != folder and not folder.exists():
-            folder.symlink_to(found, target_is_directory=True)
-        os.utime(_lock_of(folder))
         fcntl.flock(lock, fcntl.LOCK_SH)
+        prune(folder.parent, spared=folder, keep=_UNUSED_KEPT)
+        with folder.with_name(f"{folder.name}.fetching").open("ab") as fetching:
+            fcntl.flock(fetching, fcntl.LOCK_EX)
+            found = storage.fetch_folder(prefix, folder)
+            if found != folder and not folder.exists():
+                folder.symlink_to(found, target_is_directory=True)
+        os.utime(_lock_of(folder))
     except BaseException:
         lock.close()
         raise

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -35,37 +36,42 @@ class Counting:
         return destination
 
 
-def held(storage: Counting, folder: Path) -> "object":
+def held(storage: Counting, folder: Path) -> IO[bytes]:
     return hold_model(storage, f"models/{folder.name}", folder)  # type: ignore[arg-type] # the one method that is used
 
 
 def test_replicas_of_one_node_fetch_a_model_once(tmp_path: Path) -> None:
     storage = Counting()
-    locks: list[object] = []
-    threads = [threading.Thread(target=lambda: locks.append(held(storage, tmp_path / "a-1"))) for _ in range(4)]
+    locks: list[IO[bytes]] = []
+    threads = [
+        threading.Thread(target=lambda: locks.append(held(storage, tmp_path / "a-1")), daemon=True) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(60)
+    assert len(locks) == 4, "each waits for a fetch, and for no replica that lives"
     assert storage.fetched == ["models/a-1"]
     assert storage.most == 1
-    assert len(locks) == 4
+    for lock in locks:
+        lock.close()
 
 
 def test_a_model_in_use_and_the_one_of_before_stay(tmp_path: Path) -> None:
     storage = Counting()
     in_use = held(storage, tmp_path / "stable-1")
     for number, name in enumerate(("old-1", "older-2", "newest-3")):
-        held(storage, tmp_path / name).close()  # type: ignore[attr-defined] # a file
+        held(storage, tmp_path / name).close()
         os.utime(tmp_path / f"{name}.lock", (1000 + number, 1000 + number))
     new = held(storage, tmp_path / "canary-1")
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["canary-1", "newest-3", "stable-1"]
-    assert in_use is not new
+    in_use.close()
+    new.close()
 
 
 def test_what_another_process_holds_is_not_removed_until_it_is_killed(tmp_path: Path) -> None:
     storage = Counting()
-    held(storage, tmp_path / "a-1").close()  # type: ignore[attr-defined] # a file
+    held(storage, tmp_path / "a-1").close()
     program = (
         "import fcntl, sys, time; f = open(sys.argv[1], 'ab'); fcntl.flock(f, fcntl.LOCK_SH); print('held', flush=True);"
         "time.sleep(600)"
