@@ -5,6 +5,7 @@ One start serves the whole file, because a revision takes half a minute; the tes
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -45,6 +46,7 @@ class Production:
 
     folder: Path
     port: int
+    metrics_port: int
     stable: str
     canary: str
 
@@ -92,13 +94,14 @@ def publish(folder: Path, base: base_stage.Base, name: str) -> str:
 def production(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
     """Served, with both revisions deployed; whatever the tests did, nothing runs afterwards."""
     folder = tmp_path_factory.mktemp("production")
-    port = free_port()
-    serve = f"{{port: {port}, max_model_len: 128, kv_cache_gib: 0.1}}"
+    port, metrics_port = free_port(), free_port()
+    told = f"telemetry: {{metrics_port: {metrics_port}}}, capture: {{sample: 1.0, rotate_s: 2}}"
+    serve = f"{{port: {port}, max_model_len: 128, kv_cache_gib: 0.1, {told}}}"
     allowed = "alpha_abort: 0.05, metrics: {error: {delta: 0.05}, feedback: {delta: 0.1}}, max_time_s: 600"
     rollout = f"{{hold_s: 0.5, warmup_s: 0, horizon_s: 0.5, min_units: 1, {allowed}}}"
     (folder / "params.yaml").write_text(f"serve: {serve}\nrollout: {rollout}\nevaluate: {{max_new_tokens: 8}}\n")
     base = base_stage.run(BaseParams(model=str(tiny_base)), folder / "base", lambda *_: None)
-    made = Production(folder, port, publish(folder, base, "first"), publish(folder, base, "second"))
+    made = Production(folder, port, metrics_port, publish(folder, base, "first"), publish(folder, base, "second"))
     try:
         served = made.serin("serve", "--detach")
         assert served.returncode == 0, served.stderr
@@ -160,6 +163,12 @@ def test_feedback_is_tied_to_its_answer_and_a_forged_id_is_refused(production: P
     recorded = client.post("/feedback", body={"request_id": request_id, "score": 0.25}, cast_to=dict[str, Any])
     assert recorded["status"] == "recorded"
     assert any(line["type"] == "feedback" and line["score"] == 0.25 for line in evidence(production))
+    figures = httpx.get(f"http://127.0.0.1:{production.metrics_port}/metrics", timeout=30).text
+    arm = f'arm="stable",revision="{production.stable}"'
+    assert f"serin_gateway_feedback_score_sum{{{arm}}} 0.25" in figures
+    assert re.search(r"serin_gateway_ttft_seconds_count\{" + re.escape(arm) + r"\} [1-9]", figures)
+    captured = production.folder / ".serin/storage/captured"
+    production.wait_for("what was captured is in storage", 60, lambda: any(captured.rglob("*.captured.parquet")))
     flipped = request_id[:-1] + ("A" if request_id[-1] != "A" else "B")
     with pytest.raises(Exception, match=r"forged|signature|40[03]"):
         client.post("/feedback", body={"request_id": flipped, "score": 1}, cast_to=dict[str, Any])
