@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import uvicorn
 
+from serin.clients.evidence import EvidenceWriter
 from serin.clients.serving_state import FolderState, RevisionStatus, Weights
 from serin.core.params import AccessParams, GatewayParams
 from serin.serve.asgi import App
@@ -81,7 +82,11 @@ class Stand:
 
 @asynccontextmanager
 async def stand(
-    folder: Path, telemetry: Telemetry | None = None, capture: Capture | None = None, **settings: Any
+    folder: Path,
+    telemetry: Telemetry | None = None,
+    capture: Capture | None = None,
+    evidence: EvidenceWriter | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Stand]:
     """A gateway with stable deployed; canary and other run without traffic."""
     async with fake_revisions(STABLE, CANARY, OTHER) as revisions:
@@ -97,7 +102,7 @@ async def stand(
             access=AccessParams(**settings.pop("access", {})),
             relay=GatewayParams(**settings),
         )
-        gateway = Gateway(chosen, state, replica="test", telemetry=telemetry, capture=capture)
+        gateway = Gateway(chosen, state, replica="test", evidence=evidence, telemetry=telemetry, capture=capture)
         seen = Watching()
         gateway.observers.append(seen)
         async with served(gateway) as url:
