@@ -63,8 +63,10 @@ def base_url(params: ServeParams) -> str:
 def environment(settings: RunSettings, inherited: Mapping[str, str]) -> dict[str, str]:
     """The environment of the Ray process and, through it, of every process it starts.
 
-    HAProxy's hard stop exceeds the longest request, so that a reload never cuts one.
+    HAProxy's hard stop exceeds the longest request, so that a reload never cuts one. A client that neither sends nor takes
+    anything for so long is let go, where Serve would hold its connection for an hour.
     """
+    patience_s = str(hard_stop_s(settings.params.request_timeout_s))
     haproxy = Path(settings.run_folder) / "haproxy"
     traces = trace_endpoint(inherited)
     return {
@@ -96,7 +98,8 @@ def environment(settings: RunSettings, inherited: Mapping[str, str]) -> dict[str
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
         # A machine that is busy elsewhere answers later than Serve's 5 s; a proxy that is ended for it comes up no sooner.
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": str(_PROXY_READY_S),
-        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(hard_stop_s(settings.params.request_timeout_s)),
+        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": patience_s,
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": patience_s,
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
     }
