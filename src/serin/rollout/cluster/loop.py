@@ -1,4 +1,4 @@
-"""The loop over all ModelRollouts of a namespace: one after another, on every change and every few seconds."""
+"""The loop over all ModelRollouts of a namespace: one after another, on every change and, while one runs, every few seconds."""
 
 import logging
 import threading
@@ -17,6 +17,7 @@ from serin.rollout.cluster.reconcile import Reconciler, rollout_of
 
 _LOG = logging.getLogger(__name__)
 _EVERY_S = 5.0
+_IDLE_S = 60.0
 _PAUSE_S = 0.5
 
 
@@ -27,7 +28,7 @@ class RolloutLoop:
         reconciler: looks at one of them.
         cluster: where they are.
         may_act: whether this process holds the lease.
-        every_s: the longest between two looks at all of them.
+        every_s: the longest between two looks at all of them while one is not decided; then a change is waited for.
     """
 
     def __init__(
@@ -37,6 +38,9 @@ class RolloutLoop:
         self._cluster = cluster
         self._may_act = may_act
         self._every_s = every_s
+        self._alive: set[str] | None = None
+        """Those whose deletion would be noticed; None before the first look."""
+        self._undecided = False
 
     def run(self, stopping: threading.Event) -> None:
         """Until ``stopping``; whatever the API server answers, it is asked again."""
@@ -46,7 +50,7 @@ class RolloutLoop:
                 continue
             try:
                 version, generations = self.look()
-                self._wait(version, generations)
+                self._wait(version, generations, self._every_s if self._undecided else _IDLE_S)
             except ExpiredError:
                 continue
             except SerinError as error:
@@ -68,14 +72,17 @@ class RolloutLoop:
             except Exception:
                 # A fault of this code with one object must not stop the work at all others.
                 _LOG.exception("looking at a ModelRollout failed", extra={"modelrollout": item["metadata"]["name"]})
-        if self._may_act():
-            self._reconciler.forget_all_but({rollout_of(item) for item in here})
+        self._undecided = any(not (item.get("status") or {}).get("ended") for item in here)
+        alive = {rollout_of(item) for item in here}
+        if self._may_act() and alive != self._alive:
+            self._reconciler.forget_all_but(alive)
+            self._alive = alive
         generations = {str(item["metadata"]["uid"]): int(item["metadata"].get("generation") or 0) for item in items}
         return version, generations
 
-    def _wait(self, version: str, generations: dict[str, int]) -> None:
-        """Until somebody changed a spec, made or deleted one, or some seconds are over; our own writes of status are no news."""
-        for sort, found in self._cluster.watch(MODEL_ROLLOUTS, version, timeout_s=self._every_s):
+    def _wait(self, version: str, generations: dict[str, int], longest_s: float) -> None:
+        """Until somebody changed a spec, made or deleted one, or the time is over; our own writes of status are no news."""
+        for sort, found in self._cluster.watch(MODEL_ROLLOUTS, version, timeout_s=longest_s):
             if sort == "BOOKMARK":
                 continue
             metadata = found["metadata"]
