@@ -42,7 +42,7 @@ def ray_secret(cluster: Any) -> str:
 
 def test_every_disruption_budget_and_monitor_is_of_pods_that_exist(cluster: Any) -> None:
     selecting = [*cluster.of("PodDisruptionBudget"), *cluster.of("PodMonitor")]
-    assert len(selecting) == 3
+    assert len(selecting) == 4
     for manifest in selecting:
         chosen = [pod for pod in cluster.pods() if cluster.matches(manifest["spec"]["selector"], pod.labels)]
         assert chosen, manifest["metadata"]["name"]
