@@ -225,7 +225,7 @@ def test_a_taken_port_is_named_and_the_running_start_is_left_alone(
 def test_a_rollout_splits_users_and_a_person_can_end_it(production: Production) -> None:
     started = production.serin("rollout", "start", production.canary)
     assert started.returncode == 0, started.stderr
-    assert "δ = 0.01; at least" in started.stderr
+    assert "error: δ = 0.05; at least" in started.stderr
     assert production.state.weights().canary == production.canary
     aborted = production.serin("rollout", "abort", "--reason", "the test is over")
     assert aborted.returncode == 0, aborted.stderr

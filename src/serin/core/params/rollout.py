@@ -68,7 +68,7 @@ class RolloutParams(Section):
     tpot_quantile: float = Field(default=0.9, gt=0, lt=1)
     """The same for the time per output token after the first."""
     tpot_tolerance: float = Field(default=0.1, ge=0)
-    """The canary counts as slow above (1 + this) times the threshold."""
+    """The same for the time per output token: slow is above (1 + this) times its threshold."""
     feedback_bad_below: float = Field(default=0.5, gt=0, le=1)
     """A feedback score below this is bad."""
 

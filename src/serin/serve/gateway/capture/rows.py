@@ -37,7 +37,9 @@ class RowWriter:
             response = answered(record.bodies.answer, record.streamed)
             request = asked(record.bodies.request)
             complete = record.kind is None and response.pop("complete")
-            texts = self._redacted({"request": request, "response": response})
+            texts = {
+                name: orjson.dumps(self._redacted(value)).decode() for name, value in (("request", request), ("response", response))
+            }
         except (InputError, RecursionError, AttributeError, TypeError, ValueError) as error:
             if isinstance(error, UncapturableError):
                 raise
@@ -49,8 +51,8 @@ class RowWriter:
             revision=record.answered_by or record.identity.revision,
             path=record.path,
             complete=complete,
-            request=orjson.dumps(texts["request"]).decode(),
-            response=orjson.dumps(texts["response"]).decode(),
+            request=texts["request"],
+            response=texts["response"],
             prompt_tokens=record.prompt_tokens,
             completion_tokens=record.completion_tokens,
         )

@@ -122,7 +122,11 @@ async def test_what_is_to_be_dropped_for_personal_data_is_not_kept(tmp_path: Pat
     assert kept.counted == {"captured": 2, "personal_data": 1}
 
 
-@pytest.mark.parametrize("body", [b'{"tools": ' + b"[" * 900 + b"]" * 900 + b"}", b'{"messages": {}}', b"[]", b""])
+def nested(levels: int) -> bytes:
+    return b'{"tools": ' + b"[" * levels + b"]" * levels + b"}"
+
+
+@pytest.mark.parametrize("body", [nested(900), nested(260), b'{"messages": {}}', b"[]", b""])
 async def test_what_cannot_be_read_costs_a_row_and_nothing_else(tmp_path: Path, body: bytes) -> None:
     kept = Kept(tmp_path)
     async with stand(tmp_path / "state", capture=kept.capture) as here:
