@@ -26,6 +26,7 @@ from machine import describe
 from serin.clients.files import write_atomically
 from serin.clients.serving_state import FolderState, RevisionStatus, Weights
 from serin.serve.gateway.app import Gateway
+from serin.serve.gateway.assembly import spare_collector
 from serin.serve.gateway.settings import GatewaySettings
 
 RESULT = Path(__file__).parent / "results/gateway_limit.txt"
@@ -65,6 +66,7 @@ def serve_gateway(state: Path, base_url: str, profile: Path | None) -> None:
     async def run() -> None:
         gateway = Gateway(settings, FolderState(state), "benchmark")
         await gateway.start()
+        spare_collector()
         config = uvicorn.Config(
             gateway, port=0, log_level="critical", lifespan="off", access_log=False, proxy_headers=False
         )

@@ -1,5 +1,6 @@
 """A gateway replica with all that its params ask for, and what only its place can tell."""
 
+import gc
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from serin.serve.trace_endpoint import trace_endpoint
 
 if TYPE_CHECKING:  # brings Arrow, which only those who capture have to load
     from serin.serve.gateway.capture.capture import Capture
+
+_YOUNG_OBJECTS = 10_000
+"""That many more than were freed, and the collector looks at them; Python's own 700 are there after every few requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,15 @@ async def assemble(
     gateway = Gateway(settings, state, replica, ledger=ledger, evidence=evidence, telemetry=telemetry, capture=capture)
     app = _traced(gateway, gateway.observers, environment)
     await gateway.start()
+    spare_collector()
     return app
+
+
+def spare_collector() -> None:
+    """Keep the garbage collector away from what a replica never lets go; it took a twelfth of the CPU time of a request."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS)
 
 
 def _capture(params: CaptureParams, place: Place, metrics: GatewayMetrics) -> "Capture":

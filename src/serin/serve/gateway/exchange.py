@@ -111,7 +111,7 @@ class Exchange:
     def _record(self) -> Finished:
         measured = self._first is not None and not self.failover
         return Finished(
-            identity=replace(self.identity, failover=self.failover),
+            identity=replace(self.identity, failover=True) if self.failover else self.identity,
             path=self.path,
             caller=self.caller,
             status=self.status,

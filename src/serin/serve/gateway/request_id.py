@@ -4,7 +4,6 @@
 """
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -42,7 +41,7 @@ class ForgedIdError(InputError):
 
 def unit_hash(unit: str, secret: bytes) -> str:
     """A unit's pseudonym, 128 bits as hex: equal over requests and restarts, and not to be guessed back."""
-    return hmac.new(secret, b"unit\x00" + unit.encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(secret, b"unit\x00" + unit.encode(), "sha256").hex()[:32]
 
 
 def sign(identity: RequestIdentity, secret: bytes) -> str:
@@ -73,7 +72,7 @@ def verify(request_id: str, secrets: Sequence[bytes]) -> RequestIdentity:
 
 
 def _signature(body: str, secret: bytes) -> bytes:
-    return hmac.new(secret, b"request\x00" + body.encode(), hashlib.sha256).digest()[:_SIGNATURE_BYTES]
+    return hmac.digest(secret, b"request\x00" + body.encode(), "sha256")[:_SIGNATURE_BYTES]
 
 
 def _encode(data: bytes) -> str:

@@ -127,6 +127,7 @@ class Upstream:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
             auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),  # what a revision sets for one client is no other client's
             skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept"),
         )
 

@@ -49,7 +49,7 @@ class Guard:
             return
         if scope["type"] != "http":
             return
-        answer = _Answer(send, self.new_nonce())
+        answer = _Answer(send, self.new_nonce)
         if scope["path"] in _PUBLIC:
             await self.app(scope, receive, answer)
             return
@@ -163,16 +163,16 @@ def _is_of_this_machine(origin: str) -> bool:
 class _Answer:
     """Sends an answer with ``lines`` among its headers, and an id if the handler gave it none."""
 
-    def __init__(self, send: Send, nonce: str) -> None:
+    def __init__(self, send: Send, new_nonce: Callable[[], str]) -> None:
         self.send = send
-        self.nonce = nonce
+        self.new_nonce = new_nonce
         self.lines: Headers = []
 
     def __call__(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             headers = [*message["headers"], *self.lines]
             if not any(name == b"x-request-id" for name, _ in headers):
-                headers.append((b"x-request-id", self.nonce.encode()))
+                headers.append((b"x-request-id", self.new_nonce().encode()))
             message["headers"] = headers
         return self.send(message)
 

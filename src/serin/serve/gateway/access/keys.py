@@ -18,6 +18,7 @@ Scope = Literal["inference", "feedback", "override", "admin"]
 """inference: ask models; feedback: score answers; override: choose the revision; admin: see and drain the gateway."""
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
+_ALL_SCOPES = frozenset(SCOPES)
 _PREFIX = "serin"
 _ID_BYTES = 6
 _SECRET_BYTES = 32
@@ -37,6 +38,9 @@ class Limits(BaseModel):
     """Longest request, where it is less than the gateway's own limit."""
     max_output_tokens: int | None = Field(default=None, ge=1)
     """Longest answer that may be asked for; where a request asks for no length, this one is asked for."""
+
+
+_NO_LIMITS = Limits()
 
 
 class ApiKey(BaseModel):
@@ -83,12 +87,12 @@ class Caller:
     @property
     def scopes(self) -> frozenset[Scope]:
         """What it may do."""
-        return frozenset(SCOPES) if self.key is None else self.key.scopes
+        return _ALL_SCOPES if self.key is None else self.key.scopes
 
     @property
     def limits(self) -> Limits:
         """What it may use."""
-        return Limits() if self.key is None else self.key.limits
+        return _NO_LIMITS if self.key is None else self.key.limits
 
 
 @dataclass(frozen=True, slots=True)

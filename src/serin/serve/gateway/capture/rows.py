@@ -38,7 +38,8 @@ class RowWriter:
             request = asked(record.bodies.request)
             complete = record.kind is None and response.pop("complete")
             texts = {
-                name: orjson.dumps(self._redacted(value)).decode() for name, value in (("request", request), ("response", response))
+                name: orjson.dumps(self._redacted(value)).decode()
+                for name, value in (("request", request), ("response", response))
             }
         except (InputError, RecursionError, AttributeError, TypeError, ValueError) as error:
             if isinstance(error, UncapturableError):
