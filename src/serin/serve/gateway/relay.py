@@ -189,11 +189,11 @@ class Relay:
     ) -> tuple[str, Answer]:
         """The answer and the revision that gave it. Raises UpstreamError, FullError where nobody may help."""
         if choice.fallback is None:
-            return choice.revision, await self._last_answer(exchange, choice.revision, question, watchdog)
+            return choice.revision, await self._last_answer(exchange, choice.revision, question)
         answer = await self._first_answer(exchange, choice.revision, question, watchdog)
         if answer is not None:
             return choice.revision, answer
-        return choice.fallback, await self._last_answer(exchange, choice.fallback, question, watchdog)
+        return choice.fallback, await self._last_answer(exchange, choice.fallback, question)
 
     async def _first_answer(
         self, exchange: Exchange, revision: str, question: Question, watchdog: Watchdog
@@ -220,15 +220,15 @@ class Relay:
         self._drop(revision, answer)
         return None
 
-    async def _last_answer(self, exchange: Exchange, revision: str, question: Question, watchdog: Watchdog) -> Answer:
-        """Whatever this revision answers: there is nobody else."""
-        answer = await self._ask(exchange, revision, question, watchdog.left_s())
+    async def _last_answer(self, exchange: Exchange, revision: str, question: Question) -> Answer:
+        """Whatever this revision answers, in the time that the watchdog allows: there is nobody else."""
+        answer = await self._ask(exchange, revision, question, None)
         if answer.kind == "refused" and not answer.lacking:
             self._drop(revision, answer)
             raise UpstreamError(revision, "refused", f"refused the gateway itself ({answer.status})")
         return answer
 
-    async def _ask(self, exchange: Exchange, revision: str, question: Question, timeout_s: float) -> Answer:
+    async def _ask(self, exchange: Exchange, revision: str, question: Question, timeout_s: float | None) -> Answer:
         self.admission.take(revision)
         try:
             return await self.upstream.ask(revision, question, exchange.identity.nonce, timeout_s)

@@ -53,14 +53,12 @@ class Shadows:
             exchange.asks(question.body)
             try:
                 with Watchdog(timeout_s, self.stall_s, self.stall_s, self.clock, receive=None) as watchdog:
-                    await self._read(exchange, watchdog, revision, question, timeout_s)
+                    await self._read(exchange, watchdog, revision, question)
             except (UpstreamError, BrokenStreamError, StoppedError) as error:
                 exchange.fails(error.kind)
 
-    async def _read(
-        self, exchange: Exchange, watchdog: Watchdog, revision: str, question: Question, timeout_s: float
-    ) -> None:
-        answer = await self.upstream.ask(revision, question, exchange.identity.nonce, timeout_s)
+    async def _read(self, exchange: Exchange, watchdog: Watchdog, revision: str, question: Question) -> None:
+        answer = await self.upstream.ask(revision, question, exchange.identity.nonce)
         try:
             exchange.answers(answer, revision)
             watchdog.begin_stream()

@@ -135,8 +135,8 @@ class Upstream:
         """Close every connection."""
         await self._session.close()
 
-    async def ask(self, revision: str, question: Question, nonce: str, timeout_s: float) -> Answer:
-        """Send a request and wait for the first byte of its answer, ``timeout_s`` at most.
+    async def ask(self, revision: str, question: Question, nonce: str, timeout_s: float | None = None) -> Answer:
+        """Send a request and wait for the first byte of its answer, ``timeout_s`` at most; None: until the caller is cancelled.
 
         Where the connection failed before that, HAProxy may know another replica: it is asked once more, and not again,
         lest a request that kills whoever answers it kills them all. Raises UpstreamError.
@@ -148,16 +148,21 @@ class Upstream:
             "x-request-id": nonce,
             SECRET_HEADER: self._secret,
         }
+        if timeout_s is None:
+            return await self._ask(revision, question, body, headers)
         try:
             async with asyncio.timeout(timeout_s):
-                try:
-                    return await self._ask_once(revision, question, body, headers)
-                except UpstreamError as error:
-                    if error.kind not in _RETRIED:
-                        raise
-                return await self._ask_once(revision, question, body, headers)
+                return await self._ask(revision, question, body, headers)
         except TimeoutError as error:
             raise UpstreamError(revision, "timeout", f"sent nothing in {timeout_s:.1f} s") from error
+
+    async def _ask(self, revision: str, question: Question, body: bytes, headers: dict[str, str]) -> Answer:
+        try:
+            return await self._ask_once(revision, question, body, headers)
+        except UpstreamError as error:
+            if error.kind not in _RETRIED:
+                raise
+        return await self._ask_once(revision, question, body, headers)
 
     async def _ask_once(self, revision: str, question: Question, body: bytes, headers: dict[str, str]) -> Answer:
         try:

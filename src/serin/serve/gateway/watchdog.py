@@ -15,6 +15,10 @@ _WORDS: dict[Kind, str] = {
     "client_closed": "the client went away",
 }
 
+_LISTEN_AFTER_S = 0.05
+"""A client that leaves sooner is noticed then; a shorter request is over before anything could be saved, and listening takes a
+task."""
+
 
 class StoppedError(ServingError):
     """The watchdog ended a request."""
@@ -62,18 +66,18 @@ class Watchdog:
         """From here on, pauses count."""
         self.streaming = True
         self.moved_at = self._clock()
-        self._arm(min(self.deadline, self.moved_at + min(self._stall_s, self._client_stall_s)))
+        if self._listener is not None or self._receive is None:  # else the timer comes soon
+            self._arm(self._next_look(self.moved_at))
 
     def stop_listening(self) -> None:
         """Before the end of the answer is sent: a server reports the end of an exchange as if the client had left."""
+        self._receive = None
         if self._listener is not None:
             self._listener.cancel()
 
     def __enter__(self) -> "Watchdog":
         self._task = asyncio.current_task()
-        self._arm(self.deadline)
-        if self._receive is not None:
-            self._listener = self._loop.create_task(self._listen(self._receive))
+        self._arm(self.deadline if self._receive is None else min(self.deadline, self._clock() + _LISTEN_AFTER_S))
         return self
 
     def __exit__(
@@ -104,6 +108,8 @@ class Watchdog:
         if now >= self.deadline:
             self._stop("timeout")
             return
+        if self._receive is not None and self._listener is None:
+            self._listener = self._loop.create_task(self._listen(self._receive))
         if not self.streaming:
             self._arm(self.deadline)
             return
@@ -111,8 +117,12 @@ class Watchdog:
         if now - self.moved_at >= patience_s:
             self._stop("client_stalled" if self.sending else "stalled")
             return
+        self._arm(self._next_look(now))
+
+    def _next_look(self, now: float) -> float:
+        """When the next pause could be too long."""
         shortest_s = min(self._stall_s, self._client_stall_s)
-        self._arm(min(self.deadline, max(now + shortest_s / 4, self.moved_at + shortest_s)))
+        return min(self.deadline, max(now + shortest_s / 4, self.moved_at + shortest_s))
 
     def _stop(self, kind: Kind) -> None:
         if self._stopped is None and self._task is not None:
