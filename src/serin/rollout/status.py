@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from serin.core.revision import SHORT, Revision
 from serin.rollout.capacity import Capacity
 from serin.rollout.eprocess import SPLIT_ALPHA, MetricEvidence, threshold
 from serin.rollout.policy import RolloutState, step
@@ -186,6 +187,12 @@ def duration(seconds: float) -> str:
     parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
     first = next((n for n, (value, _) in enumerate(parts) if value), len(parts) - 1)
     return " ".join(f"{value} {unit}" for value, unit in parts[first : first + 2])
+
+
+def short(revision: str) -> str:
+    """A revision as people name it: ``law-qa@3f9a1c20``."""
+    parsed = Revision.parse(revision)
+    return f"{parsed.name}@{parsed.digest[:SHORT]}"
 
 
 def _phase(state: RolloutState) -> Phase:

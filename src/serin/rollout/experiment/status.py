@@ -6,11 +6,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from serin.core.params.experiment import Goal
-from serin.core.revision import Revision
 from serin.rollout.experiment.forecast import units_to_prove
 from serin.rollout.experiment.intervals import Interval, difference, mean_interval
 from serin.rollout.experiment.state import STABLE, ExperimentState
-from serin.rollout.status import METRIC_NAMES, duration
+from serin.rollout.status import METRIC_NAMES, duration, short
 
 Column = Literal["error", "feedback", "ttft", "score"]
 
@@ -147,12 +146,6 @@ def lines(view: ExperimentView) -> list[str]:
         "",
         view.conclusion,
     ]
-
-
-def short(revision: str) -> str:
-    """A revision as people name it."""
-    parsed = Revision.parse(revision)
-    return f"{parsed.name}@{parsed.digest[:8]}"
 
 
 def _estimates(state: ExperimentState, column: Column) -> dict[str, Estimate]:

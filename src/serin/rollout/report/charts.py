@@ -1,16 +1,16 @@
-"""What the page draws, laid out in percent of a plot's width and height, so that it can be drawn at any size."""
+"""What the page draws: the split over time, and the evidence for both claims about a metric."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from serin.rollout.report.axes import Tick, from_left, from_top, time_axis
 from serin.rollout.status import duration
 from serin.rollout.store import Step
 
 _MOST_POINTS = 400
-_MOST_TICKS = 6
-_TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
+_MOST_POWERS = 6
 _FLOOR = 0.01
 """Evidence below this is drawn here: how far a refuted claim falls tells nobody anything."""
 _CEILING = 100.0
@@ -18,14 +18,6 @@ _CEILING = 100.0
 _ROOM = 1.6
 _LARGEST_IN_FULL = 5
 """Larger powers of ten are written as such."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A label of an axis, and where it stands."""
-
-    place: float
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +69,9 @@ def split_plot(steps: Sequence[Step], end_t: float) -> Plot:
         if not corners or corners[-1][1] != step.state.weight:
             corners.append((step.t, step.state.weight))
     corners.append((end_t, corners[-1][1]))
-    points = " ".join(f"{place(t - start_t, width_s)},{from_top(weight)}" for t, weight in corners)
+    points = " ".join(f"{from_left((t - start_t) / width_s)},{from_top(weight)}" for t, weight in corners)
     marks = tuple(
-        Mark(place(step.t - start_t, width_s), f"{step.action}, {duration(step.t - start_t)}", step.action)
+        Mark(from_left((step.t - start_t) / width_s), f"{step.action}, {duration(step.t - start_t)}", step.action)
         for step in steps
         if step.action not in ("create", "start", "count", "advance")
     )
@@ -105,7 +97,7 @@ def evidence_plot(steps: Sequence[Step], metric: str, needed: tuple[float, float
         value = min(high, max(low, value))
         return from_top((math.log(value) - math.log(low)) / (math.log(high) - math.log(low)))
 
-    across = [place(step.t - start_t, width_s) for step in kept]
+    across = [from_left((step.t - start_t) / width_s) for step in kept]
     lines = tuple(
         Line(" ".join(f"{x},{height(value)}" for x, value in zip(across, values, strict=True)), kind)
         for kind, values in both.items()
@@ -115,7 +107,7 @@ def evidence_plot(steps: Sequence[Step], metric: str, needed: tuple[float, float
         Limit(height(needed[1]), "not-worse", f"not worse: proven at {needed[1]:,.0f}"),
     )
     powers = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
-    every = max(1, math.ceil(len(powers) / _MOST_TICKS))
+    every = max(1, math.ceil(len(powers) / _MOST_POWERS))
     up = tuple(Tick(height(10.0**power), _power(power)) for power in powers if power % every == 0)
     last = {kind: values[-1] for kind, values in both.items()}
     words = (
@@ -137,28 +129,7 @@ def _thinned(steps: Sequence[Step]) -> list[Step]:
     return [step for n, step in enumerate(steps) if n % stride == 0 or n == last or step.action != "count"]
 
 
-def time_axis(width_s: float) -> tuple[Tick, ...]:
-    """Round times since the start, as many as can be read."""
-    step_s = next(
-        (s for s in _TICKS_S if width_s / s <= _MOST_TICKS), math.ceil(width_s / _MOST_TICKS / 604800) * 604800
-    )
-    return tuple(
-        Tick(place(n * step_s, width_s), duration(n * step_s) if n else "start")
-        for n in range(int(width_s // step_s) + 1)
-    )
-
-
 def _power(power: int) -> str:
     if power > _LARGEST_IN_FULL:
         return f"10^{power}"
     return f"{10**power:,}" if power >= 0 else f"1/{10**-power:,}"
-
-
-def place(seconds: float, width_s: float) -> float:
-    """Percent from the left."""
-    return round(100 * min(1.0, max(0.0, seconds / width_s)), 3)
-
-
-def from_top(share: float) -> float:
-    """Percent from the top, of a share from the bottom."""
-    return round(100 * (1 - share), 3)

@@ -1,17 +1,14 @@
 """The page: what was tried, on whom, what was concluded and how sure that is."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
-from serin.core.revision import Revision
 from serin.rollout.eprocess import SPLIT_ALPHA
 from serin.rollout.history import written
 from serin.rollout.policy import RolloutState
 from serin.rollout.report.charts import evidence_plot, split_plot
-from serin.rollout.status import METRIC_NAMES, MetricView, RolloutView, duration, view_of
+from serin.rollout.report.templates import load_template
+from serin.rollout.status import METRIC_NAMES, MetricView, RolloutView, duration, short, view_of
 from serin.rollout.store import Step
 
 _BAD = {
@@ -31,10 +28,10 @@ def render_report(steps: Sequence[Step], now: float) -> str:
     end_t = max(began[-1].t, state.ended_t or now)
     view = view_of(state, now)
     shown = [step for step in began if step.action != "count"]
-    return _template().render(
+    return load_template("report/rollout.html.jinja", rate=_rate, percent=_percent).render(
         view=view,
-        stable=_short(view.stable),
-        canary=_short(view.canary),
+        stable=short(view.stable),
+        canary=short(view.canary),
         title=_title(view),
         good=view.phase == "promoted",
         summary=_summary(view),
@@ -60,21 +57,8 @@ def render_report(steps: Sequence[Step], now: float) -> str:
     )
 
 
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("serin.rollout.report", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters |= {"rate": _rate, "percent": _percent}
-    return environment.get_template("rollout.html.jinja")
-
-
 def _title(view: RolloutView) -> str:
-    name = _short(view.canary)
+    name = short(view.canary)
     if view.phase == "promoted":
         return f"{name} took over"
     if view.phase == "aborted":
@@ -86,14 +70,14 @@ def _summary(view: RolloutView) -> str:
     """What happened, in one or two sentences."""
     who = f" {view.person} decided so" if view.person else " A person decided so"
     if view.phase == "promoted":
-        everybody = f"Everybody is with {_short(view.canary)} now."
+        everybody = f"Everybody is with {short(view.canary)} now."
         if view.decided_by == "person":
             return f"{everybody}{who}: {_own_words(view)}."
         if view.decided_by == "time":
             return f"{everybody} It was {view.reason}."
-        return f"{everybody} In everything that was compared it is not worse than {_short(view.stable)} by the margin allowed."
+        return f"{everybody} In everything that was compared it is not worse than {short(view.stable)} by the margin allowed."
     if view.phase == "aborted":
-        everybody = f"Everybody is back with {_short(view.stable)}."
+        everybody = f"Everybody is back with {short(view.stable)}."
         if view.decided_by == "person":
             return f"{everybody}{who}: {_own_words(view)}."
         return f"{everybody} The new one was {view.reason}." if view.decided_by == "time" else _aborted(view, everybody)
@@ -187,11 +171,6 @@ def _facts(state: RolloutState) -> list[tuple[str, str]]:
         found.append(("Tokens are slow above", f"{state.tpot_threshold_s:.3g} s each"))
     margins = ", ".join(f"{METRIC_NAMES.get(name, name)} {_percent(m.delta)}" for name, m in params.metrics.items())
     return [*found, ("Margins", margins)]
-
-
-def _short(revision: str) -> str:
-    parsed = Revision.parse(revision)
-    return f"{parsed.name}@{parsed.digest[:8]}"
 
 
 def _rate(bad: int, units: int) -> str:

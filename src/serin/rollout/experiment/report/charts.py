@@ -1,4 +1,4 @@
-"""What the page draws, laid out in percent of a plot's width and height."""
+"""What the page draws: the arms on one scale, and each over time."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from serin.core.params.experiment import Goal
 from serin.rollout.experiment.intervals import Interval, mean_interval
 from serin.rollout.experiment.state import ArmCounts, CountedUnit, ExperimentState
 from serin.rollout.experiment.status import Estimate
-from serin.rollout.report.charts import Tick, from_top, place, time_axis
+from serin.rollout.report.axes import Tick, from_left, from_top, time_axis
 
 _POINTS = 120
 _STEPS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
@@ -60,13 +60,13 @@ def forest(estimates: Mapping[str, Estimate], stable: str) -> Forest:
     high = _ceiling([each.interval for each in estimates.values() if each.mean is not None])
     whiskers = {
         arm: Whisker(
-            _percent(each.interval.low / high),
-            _percent(each.interval.high / high),
-            None if each.mean is None else _percent(each.mean / high),
+            from_left(each.interval.low / high),
+            from_left(each.interval.high / high),
+            None if each.mean is None else from_left(each.mean / high),
         )
         for arm, each in estimates.items()
     }
-    ticks = tuple(Tick(_percent(value / high), label) for value, label in _scale(high))
+    ticks = tuple(Tick(from_left(value / high), label) for value, label in _scale(high))
     return Forest(whiskers, ticks, whiskers[stable].mean)
 
 
@@ -78,17 +78,17 @@ def bands(state: ExperimentState, units: Sequence[CountedUnit], goal: Goal, stab
     high = _ceiling([interval for series in found.values() for _, _, interval in series[len(series) // 10 :]])
     drawn = []
     for arm, series in found.items():
-        lower = [f"{x},{_height(interval.low / high)}" for x, _, interval in series]
-        upper = [f"{x},{_height(interval.high / high)}" for x, _, interval in reversed(series)]
-        line = " ".join(f"{x},{_height(mean / high)}" for x, mean, _ in series)
+        lower = [f"{x},{from_top(interval.low / high)}" for x, _, interval in series]
+        upper = [f"{x},{from_top(interval.high / high)}" for x, _, interval in reversed(series)]
+        line = " ".join(f"{x},{from_top(mean / high)}" for x, mean, _ in series)
         words = "nobody was counted"
         if series:
             _, mean, (least, most) = series[-1]
             words = f"{mean:.1%}, and with its interval {least:.1%} to {most:.1%}"
         drawn.append(Band(arm, " ".join([*lower, *upper]), line, words))
     last = found[stable][-1][1] if found[stable] else None
-    up = tuple(Tick(_height(value / high), label) for value, label in _scale(high))
-    return Bands(tuple(drawn), time_axis(width_s), up, None if last is None else _height(last / high))
+    up = tuple(Tick(from_top(value / high), label) for value, label in _scale(high))
+    return Bands(tuple(drawn), time_axis(width_s), up, None if last is None else from_top(last / high))
 
 
 def _over_time(
@@ -111,7 +111,7 @@ def _over_time(
             if seen.units:
                 bad = seen.bad.get(goal, 0)
                 interval = mean_interval(seen.units, bad, state.params.alpha / len(state.weights))
-                series[arm].append((place(edge - start_t, width_s), bad / seen.units, interval))
+                series[arm].append((from_left((edge - start_t) / width_s), bad / seen.units, interval))
     return series
 
 
@@ -124,11 +124,3 @@ def _scale(high: float) -> list[tuple[float, str]]:
     step = next((each for each in _STEPS if high / each <= _MOST_TICKS), 1.0)
     digits = max(0, math.ceil(-math.log10(100 * step) - 1e-9))
     return [(n * step, f"{100 * n * step:.{digits}f} %") for n in range(int(high / step + 1e-9) + 1)]
-
-
-def _percent(share: float) -> float:
-    return round(100 * min(1.0, max(0.0, share)), 3)
-
-
-def _height(share: float) -> float:
-    return from_top(min(1.0, max(0.0, share)))

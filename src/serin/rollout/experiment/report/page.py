@@ -2,16 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from serin.rollout.experiment.report.charts import bands, forest
 from serin.rollout.experiment.state import STABLE, CountedUnit, ExperimentState
-from serin.rollout.experiment.status import ArmView, ExperimentView, short, view_of
+from serin.rollout.experiment.status import ArmView, ExperimentView, view_of
 from serin.rollout.history import written
-from serin.rollout.status import METRIC_NAMES, duration
+from serin.rollout.report.templates import load_template
+from serin.rollout.status import METRIC_NAMES, duration, short
 
 _NAMES = {**METRIC_NAMES, "score": "mean score"}
 _BAD = {
@@ -26,7 +24,7 @@ def render_report(state: ExperimentState, units: Sequence[CountedUnit], now: flo
     """The page about an experiment and the units that it counted; the same arguments give the same page."""
     view = view_of(state, now)
     end_t = state.ended_t or now
-    return _template().render(
+    return load_template("experiment/report/experiment.html.jinja").render(
         view=view,
         title=_title(view),
         good=view.winner is not None,
@@ -45,18 +43,6 @@ def render_report(state: ExperimentState, units: Sequence[CountedUnit], now: flo
         written=written(now),
         facts=_facts(state),
     )
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("serin.rollout", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    return environment.get_template("experiment/report/experiment.html.jinja")
 
 
 def _title(view: ExperimentView) -> str:
