@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from serin.cli.options import load_params, params_option
-from serin.cli.rollout import by_option, logged_in, output_option, state_option
+from serin.cli.rollout_options import by_option, logged_in, output_option
+from serin.cli.serving import state_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,16 +1,24 @@
 """``serin rollout``: start, status, pause, resume, promote, abort; plan, history and report stand beside it."""
 
-import getpass
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from serin.cli.options import load_params, params_option
-from serin.cli.rollout_history import history, report, rollout_argument, rollouts_option
+from serin.cli.rollout_history import history, report
+from serin.cli.rollout_options import (
+    asked_by_hand,
+    by_option,
+    logged_in,
+    output_option,
+    rollout_argument,
+    rollouts_option,
+)
 from serin.cli.rollout_plan import command as plan
+from serin.cli.serving import state_option
 
 if TYPE_CHECKING:
     from serin.rollout.loop import LocalRollouts
@@ -19,10 +27,6 @@ if TYPE_CHECKING:
 _SHOWN_EVERY_S = 5.0
 _LIVE_S = 0.5
 _STEADY_S = 0.2
-
-state_option = click.option("--state", type=click.Path(path_type=Path), default=Path(".serin/serve"), show_default=True)
-output_option = click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-by_option = click.option("--by", "person", help="Who decides; the history keeps it.  [default: who is logged in]")
 
 
 @click.group("rollout")
@@ -93,47 +97,31 @@ def status(rollout: str | None, watch: bool, output: Literal["text", "json"], ro
 
 
 @command.command()
-@rollout_argument
-@click.option("--reason", required=True, help="Why; the rollout's history keeps it.")
-@by_option
-@rollouts_option
-@state_option
-def pause(rollout: str | None, reason: str, person: str | None, rollouts: Path, state: Path) -> None:
+@asked_by_hand(required=True)
+def pause(**asked: Any) -> None:
     """Hold the canary's share where it is; a canary that is proven worse is still aborted."""
-    _by_hand("pause", rollout, reason, person, rollouts, state)
+    _by_hand("pause", **asked)
 
 
 @command.command()
-@rollout_argument
-@click.option("--reason", default="", help="Why; the rollout's history keeps it.")
-@by_option
-@rollouts_option
-@state_option
-def resume(rollout: str | None, reason: str, person: str | None, rollouts: Path, state: Path) -> None:
+@asked_by_hand(default="")
+def resume(**asked: Any) -> None:
     """Go on with a paused rollout."""
-    _by_hand("resume", rollout, reason, person, rollouts, state)
+    _by_hand("resume", **asked)
 
 
 @command.command()
-@rollout_argument
-@click.option("--reason", required=True, help="Why; the rollout's history keeps it.")
-@by_option
-@rollouts_option
-@state_option
-def promote(rollout: str | None, reason: str, person: str | None, rollouts: Path, state: Path) -> None:
+@asked_by_hand(required=True)
+def promote(**asked: Any) -> None:
     """Make the canary stable now, whatever the evidence says."""
-    _by_hand("promote", rollout, reason, person, rollouts, state)
+    _by_hand("promote", **asked)
 
 
 @command.command()
-@rollout_argument
-@click.option("--reason", required=True, help="Why; the rollout's history keeps it.")
-@by_option
-@rollouts_option
-@state_option
-def abort(rollout: str | None, reason: str, person: str | None, rollouts: Path, state: Path) -> None:
+@asked_by_hand(required=True)
+def abort(**asked: Any) -> None:
     """Send everybody back to stable now."""
-    _by_hand("abort", rollout, reason, person, rollouts, state)
+    _by_hand("abort", **asked)
 
 
 @command.command(hidden=True)
@@ -165,14 +153,6 @@ def _by_hand(
     store = LocalRollouts(rollouts).named(rollout)
     step, done = do_by_hand(verb, store, FolderState(state), reason, person or logged_in(), time.time())
     click.echo(_line(step.state) + ("" if done else " (as before)"))
-
-
-def logged_in() -> str:
-    """Who runs this command; empty where that has no name."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container's user may have no name
-        return ""
 
 
 def _follow(place: "LocalRollouts", rollout: str, output: Literal["text", "json"] = "text") -> None:

@@ -6,19 +6,16 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from serin.cli.rollout_options import output_option, rollout_argument, rollouts_option
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-rollouts_option = click.option(
-    "--rollouts", type=click.Path(path_type=Path), default=Path(".serin/rollouts"), show_default=True
-)
-rollout_argument = click.argument("rollout", required=False)
 
 
 @click.command()
 @rollout_argument
 @click.option("--all", "every", is_flag=True, help="Also the steps that only counted users.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option
 @rollouts_option
 def history(rollout: str | None, every: bool, output: Literal["text", "json"], rollouts: Path) -> None:
     """List all rollouts, or the steps of one ROLLOUT: what was done, when, why, and by whom if by hand."""

@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 from serin.cli.options import load_params, params_option
+from serin.cli.serving import state_option
 
 
 @click.command("serve")
 @params_option
-@click.option("--state", type=click.Path(path_type=Path), default=Path(".serin/serve"), show_default=True)
+@state_option
 @click.option("--detach", is_flag=True, help="Go on in the background once everything is ready.")
 def command(params_path: Path, state: Path, detach: bool) -> None:
     """Start the gateway and every revision that has been deployed."""

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from serin.clients.serving_state import ServingState
     from serin.core.params import Params
 
-state_option = click.option("--state", type=click.Path(path_type=Path), default=Path(".serin/serve"), show_default=True)
+state_option = click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    default=Path(".serin/serve"),
+    show_default=True,
+    help="Where 'serin serve' keeps what it serves on this machine.",
+)
 
 
 def serving_state(params: "Params", folder: Path) -> "ServingState":

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from serin.cli.serving import state_option
+
 
 @click.command("stop")
-@click.option("--state", type=click.Path(path_type=Path), default=Path(".serin/serve"), show_default=True)
+@state_option
 @click.option(
     "--timeout", "timeout_s", type=float, default=30.0, show_default=True, help="Seconds before it is killed."
 )
