@@ -27,7 +27,10 @@ experiment_argument = click.argument("experiment", required=False)
 
 @click.group("experiment")
 def command() -> None:
-    """Compare several revisions at fixed shares of the users, and find the best."""
+    """Compare several revisions at fixed shares of the users, and find the best.
+
+    The verbs act on what 'serin serve' serves on this machine, whatever cluster a kubeconfig names; a cluster has no experiments.
+    """
 
 
 @command.command()

@@ -31,7 +31,18 @@ _STEADY_S = 0.2
 
 @click.group("rollout")
 def command() -> None:
-    """Move traffic to a canary on evidence, or back."""
+    """Move traffic to a canary on evidence, or back.
+
+    The verbs act on what 'serin serve' serves on this machine, whatever cluster a kubeconfig names. On a cluster the controller
+    does the same for a ModelRollout:
+
+    \b
+      kubectl get mro
+      kubectl patch mro NAME --type merge -p '{"spec": {"paused": true, "reason": "a holiday"}}'
+      kubectl patch mro NAME --type merge -p '{"spec": {"paused": false}}'
+      kubectl patch mro NAME --type merge -p '{"spec": {"action": "promote", "reason": "a customer waits"}}'
+      kubectl patch mro NAME --type merge -p '{"spec": {"action": "abort", "reason": "wrong tone"}}'
+    """
 
 
 command.add_command(plan)

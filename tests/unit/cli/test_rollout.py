@@ -1,21 +1,26 @@
 """Rollouts by hand, with no gateway running: what is stored, what the weights become, and what the commands say."""
 
 import json
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from serin.cli.rollout import command
 from serin.clients.serving_state import FolderState
 from serin.core.errors import UsageError
 from serin.core.params import RolloutParams
+from serin.core.resources.rollout import ModelRolloutSpec
 from serin.rollout.loop import LocalRollouts
 from serin.rollout.policy import new_rollout
 from serin.rollout.store import Step
 
+EXAMPLE = Path(__file__).parents[3] / "examples/kubernetes/modelrollout.yaml"
+PATCH = re.compile(r"kubectl patch mro \S+ --type merge -p '(.*)'$", re.MULTILINE)
 STABLE, CANARY = "law@" + "a" * 64, "law@" + "b" * 64
 
 
@@ -110,3 +115,15 @@ def test_history_lists_rollouts_and_names_one_by_its_beginning(machine: Machine)
 def test_status_without_a_rollout_says_how_to_start_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="serin rollout start"):
         CliRunner().invoke(command, ["status", "--rollouts", str(tmp_path)], catch_exceptions=False)
+
+
+def test_what_is_shown_for_a_cluster_is_taken_there() -> None:
+    told = CliRunner().invoke(command, ["--help"]).output
+    shown = [told, (EXAMPLE.parents[2] / "README.md").read_text(), EXAMPLE.read_text()]
+    patches = [PATCH.findall(text) for text in shown]
+    assert [len(each) for each in patches] == [4, 1, 1]
+    spec = yaml.safe_load(shown[-1])["spec"]
+    for patch in (each for found in patches for each in found):
+        change = json.loads(patch)["spec"]
+        assert change.keys() <= {"paused", "action", "reason"}
+        ModelRolloutSpec.model_validate(spec | change)
