@@ -2,15 +2,16 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from serin.cli.live import live_run, tell
-from serin.cli.options import load_params
+from serin.cli.names import NAMESPACE
+from serin.cli.options import load_params, params_option
 from serin.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +19,24 @@ if TYPE_CHECKING:
     from serin.core.params import Params
     from serin.core.task import Stage, Word
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _INTERRUPTED = 130
+
+
+def cluster_options(function: F) -> F:
+    """Where the run is."""
+    for option in (
+        params_option,
+        click.option(
+            "--context", help="Of the kubeconfig.  [default: kubernetes.context of params, or its current one]"
+        ),
+        click.option(
+            "--namespace", "-n", type=NAMESPACE, help="[default: kubernetes.namespace of params, or the context's]"
+        ),
+    ):
+        function = option(function)
+    return function
 
 
 def connect(params: "Params | None", namespace: str | None, context: str | None) -> "Cluster":
@@ -53,6 +71,17 @@ def leaving(name: str) -> Iterator[None]:
             f"\n{name} goes on without you: 'serin job follow {name}' comes back to it, 'serin job stop {name}' stops it"
         )
         sys.exit(_INTERRUPTED)
+
+
+def follow_to_the_end(cluster: "Cluster", name: str) -> None:
+    """Show a run live until it ends, and exit with its code."""
+    from serin.job.follow import follow
+    from serin.job.view import ending_line, exit_code_of
+
+    with leaving(name), live_run() as shown:
+        ended = follow(cluster, name, shown.tell, draw=shown.draw)
+    tell(ending_line(ended))
+    sys.exit(exit_code_of(ended))
 
 
 def run_on_cluster(

@@ -1,45 +1,20 @@
-"""``serin job``: render, submit, list, status, follow, logs, stop, resume, delete."""
+"""``serin job``: list, status, follow, logs, stop, resume, delete; render and submit stand beside it."""
 
 import json
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import click
 
-from serin.cli.cluster import connect, leaving, params_if_any
-from serin.cli.live import live_run, tell
-from serin.cli.names import NAMESPACE, OBJECT
-from serin.cli.options import load_params, params_option
+from serin.cli.cluster import cluster_options, connect, follow_to_the_end, leaving, params_if_any
+from serin.cli.job_start import render, submit
+from serin.cli.live import tell
+from serin.cli.names import OBJECT
+from serin.core.task import STAGES
 
-if TYPE_CHECKING:
-    from serin.clients.kubernetes.cluster import Cluster
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-_STAGES = ["train", "merge", "evaluate", "publish"]
-_file = click.Path(path_type=Path, dir_okay=False)
-stages_option = click.option(
-    "--stages", default=",".join(_STAGES), show_default=True, metavar="STAGE,…", help="Which stages, without a gap."
-)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the objects themselves, as JSON.")
-
-
-def cluster_options(function: F) -> F:
-    """Where the run is."""
-    for option in (
-        params_option,
-        click.option(
-            "--context", help="Of the kubeconfig.  [default: kubernetes.context of params, or its current one]"
-        ),
-        click.option(
-            "--namespace", "-n", type=NAMESPACE, help="[default: kubernetes.namespace of params, or the context's]"
-        ),
-    ):
-        function = option(function)
-    return function
 
 
 @click.group("job")
@@ -50,82 +25,8 @@ def command() -> None:
     """
 
 
-@command.command()
-@click.argument("file", required=False, type=_file)
-@click.option("--stage", type=click.Choice(_STAGES), help="Only this stage.")
-@click.option("--name", type=OBJECT, help="Of the FineTune.  [default: from its content]")
-@stages_option
-@click.option("--namespace", "-n", type=NAMESPACE, help="[default: that of FILE or of params, or default]")
-@params_option
-def render(
-    file: Path | None, stage: str | None, name: str | None, stages: str, namespace: str | None, params_path: Path
-) -> None:
-    """Print what the controller would create for FILE, or for this project, stage by stage. No cluster is asked."""
-    from serin.job.manifest import read_manifest
-    from serin.job.rendering import rendered, text_of
-
-    if file is not None:
-        finetune = read_manifest(file)
-        if namespace:
-            finetune = finetune | {"metadata": finetune["metadata"] | {"namespace": namespace}}
-    else:
-        finetune = _of_project(params_path, stages, name, namespace, None)
-    only = next((one for one in _STAGES if one == stage), None)
-    bodies = rendered(finetune, only)  # type: ignore[arg-type] # click has checked that it is a stage
-    click.echo(text_of(bodies, "uid" in finetune["metadata"]), nl=False)
-
-
-@command.command()
-@click.option("-f", "--file", type=_file, help="A FineTune to submit as it is, instead of this project.")
-@click.option("--name", type=OBJECT, help="Of the FineTune.  [default: from its content]")
-@stages_option
-@click.option("--dry-run", is_flag=True, help="Have the API server check the object, print it, and store nothing.")
-@click.option("--follow", "follows", is_flag=True, help="Follow it, and end with its exit code.")
-@cluster_options
-def submit(
-    file: Path | None,
-    name: str | None,
-    stages: str,
-    dry_run: bool,
-    follows: bool,
-    namespace: str | None,
-    context: str | None,
-    params_path: Path,
-) -> None:
-    """Put what goes in into storage, as far as it is not there, and start the run.
-
-    Submitted again it is the same run: its name follows from what it computes.
-    """
-    from serin.core.errors import UsageError
-    from serin.job.manifest import read_manifest, yaml_text
-    from serin.job.submit import check, submit
-    from serin.job.wording import next_steps
-
-    if dry_run and follows:
-        raise UsageError("--dry-run starts nothing that --follow could show: leave one out")
-    given = None
-    if file is not None:
-        if name is not None:
-            raise UsageError("--name: the file has one already; leave it out")
-        given = read_manifest(file)
-        namespace = namespace or given["metadata"].get("namespace")
-    params = params_if_any(params_path) if file is not None else load_params(params_path)
-    cluster = connect(params, namespace, context)
-    if given is not None:
-        finetune = given | {"metadata": given["metadata"] | {"namespace": cluster.namespace}}
-    else:
-        finetune = _of_project(params_path, stages, name, cluster.namespace, None if dry_run else _store)
-    if dry_run:
-        click.echo(yaml_text(check(cluster, finetune)), nl=False)
-        return
-    present, is_new = submit(cluster, finetune)
-    called = present["metadata"]["name"]
-    click.echo(f"{called} {'is submitted' if is_new else 'was there already'} in {cluster.namespace}")
-    if not follows:
-        for line in next_steps(present) if not is_new else [f"next: serin job follow {called}"]:
-            click.echo(line)
-        return
-    _follow(cluster, called)
+command.add_command(render)
+command.add_command(submit)
 
 
 @command.command("list")
@@ -171,12 +72,12 @@ def status(name: str, as_json: bool, namespace: str | None, context: str | None,
 @cluster_options
 def follow(name: str, namespace: str | None, context: str | None, params_path: Path) -> None:
     """Show run NAME live until it ends, and end with its exit code. Ctrl-C leaves it running."""
-    _follow(connect(params_if_any(params_path), namespace, context), name)
+    follow_to_the_end(connect(params_if_any(params_path), namespace, context), name)
 
 
 @command.command()
 @click.argument("name", type=OBJECT)
-@click.option("--stage", type=click.Choice(_STAGES), help="[default: the newest that has begun]")
+@click.option("--stage", type=click.Choice(STAGES), help="[default: the newest that has begun]")
 @click.option("--attempt", metavar="N|POD", help="Its number from 1, or its pod.  [default: the newest]")
 @click.option("--rank", type=click.IntRange(min=0), metavar="R", help="Of several nodes only this one, from 0.")
 @click.option("--follow", "-f", "follows", is_flag=True, help="Go on with what comes, through all attempts and stages.")
@@ -266,44 +167,6 @@ def delete(name: str, yes: bool, namespace: str | None, context: str | None, par
         sys.exit(1)
     delete(cluster, name, found["metadata"]["uid"])
     click.echo(f"{name} is deleted; {stays}")
-
-
-def _of_project(
-    params_path: Path,
-    stages: str,
-    name: str | None,
-    namespace: str | None,
-    store: Callable[[Any, Any], Any] | None,
-) -> dict[str, Any]:
-    """The FineTune of this project; its inputs are hashed, and stored by ``store`` where there is one."""
-    from serin.job.finetune import check_stages, cluster_of, content_name, finetune_of, run_of, words_needed
-    from serin.job.inputs import ARTIFACTS, hash_inputs, places_of
-
-    params = load_params(params_path)
-    cluster = cluster_of(params)
-    chosen = check_stages([stage.strip() for stage in stages.split(",")])
-    places = places_of(words_needed(chosen), ARTIFACTS)
-    inputs = hash_inputs(places) if store is None else store(params, places)
-    run = run_of(params, chosen, inputs)
-    return finetune_of(run, name or content_name(run), namespace or cluster.namespace)
-
-
-def _store(params: Any, places: Any) -> Any:
-    from serin.clients.dvc_remote import DvcRemote
-    from serin.clients.storage import open_storage
-    from serin.job.inputs import store_inputs
-
-    return store_inputs(places, DvcRemote(open_storage(params.storage)))
-
-
-def _follow(cluster: "Cluster", name: str) -> None:
-    from serin.job.follow import follow
-    from serin.job.view import ending_line, exit_code_of
-
-    with leaving(name), live_run() as shown:
-        ended = follow(cluster, name, shown.tell, draw=shown.draw)
-    tell(ending_line(ended))
-    sys.exit(exit_code_of(ended))
 
 
 def _write(data: bytes) -> None:
