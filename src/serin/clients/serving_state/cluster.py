@@ -6,7 +6,6 @@ RayService <name>           which revisions shall run (its serveConfigV2), and w
 """
 
 import json
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from serin.clients.kubernetes import Cluster, ConflictError, ExistsError, ExpiredError, Kind, Object
+from serin.clients.kubernetes import Cluster, ConflictError, ExistsError, Object
+from serin.clients.kubernetes.following import follow_object
 from serin.clients.kubernetes.kinds import CONFIG_MAPS, RAY_SERVICES
 from serin.clients.serving_state.serve_config import (
     applications_with,
@@ -24,14 +24,12 @@ from serin.clients.serving_state.serve_config import (
     written,
 )
 from serin.clients.serving_state.values import RevisionStatus, Seen, Topology, Weights, weights_from
-from serin.core.errors import ConfigError, InputError, RetryableError, ServingError
+from serin.core.errors import InputError, RetryableError, ServingError
 
-_log = logging.getLogger(__name__)
 _WEIGHTS_KEY = "weights.json"
 _CHANGE_TIMEOUT_S = 30.0
 _ACK_POLL_S = 0.5
 _ACK_TIMEOUT_S = 90.0
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,35 +222,14 @@ class ClusterState:
                 ready = frozenset() if found is None else _ready(found)
                 tell()
 
+        watch_s = self.patience.watch_s
         beside = threading.Thread(
-            target=self._follow, args=(RAY_SERVICES, self.rayservice, of_service, stopped), daemon=True
+            target=follow_object,
+            args=(self.cluster, RAY_SERVICES, self.rayservice, of_service, stopped, watch_s),
+            daemon=True,
         )
         beside.start()
-        self._follow(CONFIG_MAPS, self._weights_name, of_weights, stopped)
-
-    def _follow(self, kind: Kind, name: str, heard: Callable[[Object | None], None], stopped: threading.Event) -> None:
-        """Read an object, then watch it; whatever goes wrong, begin again after a pause. One that goes leaves its last value."""
-        pause_s = _FIRST_PAUSE_S
-        told = False
-        while not stopped.is_set():
-            try:
-                found = self.cluster.get(kind, name)
-                version = "0" if found is None else str(found["metadata"]["resourceVersion"])
-                if found is not None or not told:
-                    heard(found)
-                    told = True
-                for sort, event in self.cluster.watch(kind, version, timeout_s=self.patience.watch_s, name=name):
-                    if sort in ("ADDED", "MODIFIED"):
-                        heard(event)
-                    if stopped.is_set():
-                        return
-                pause_s = _FIRST_PAUSE_S
-            except ExpiredError:
-                continue
-            except (RetryableError, ConfigError, InputError, ServingError) as error:
-                _log.warning("%s; the last value stays in force, and it is tried again in %.0f s", error, pause_s)
-                stopped.wait(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        follow_object(self.cluster, CONFIG_MAPS, self._weights_name, of_weights, stopped, watch_s)
 
     # ---- the objects -----------------------------------------------------------------------------------------------------
     @property
