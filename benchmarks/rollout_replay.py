@@ -23,7 +23,8 @@ from serin.core.params import RolloutParams
 from serin.core.traffic import assign
 from serin.rollout.evidence import Evidence, observations_of
 from serin.rollout.planning import least_units
-from serin.rollout.policy import RolloutState, begin_counting, new_rollout, step
+from serin.rollout.policy import begin_counting, step
+from serin.rollout.state import RolloutState, new_rollout
 from serin.rollout.users import grade
 
 ROOT = Path(__file__).parents[1]

@@ -22,7 +22,7 @@ from serin.cli.serving import state_option
 
 if TYPE_CHECKING:
     from serin.rollout.loop import LocalRollouts
-    from serin.rollout.policy import RolloutState
+    from serin.rollout.state import RolloutState
 
 _SHOWN_EVERY_S = 5.0
 _LIVE_S = 0.5

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from serin.clients.files import read_json
 from serin.core.errors import FinalError
+from serin.rollout.eprocess import threshold
 from serin.rollout.loop import LocalRollouts
-from serin.rollout.policy import Decision, history_line
 from serin.rollout.store import RolloutStore, Step
 
 ROLLOUTS = Path(".serin/demo/rollouts")
@@ -111,5 +111,30 @@ def rollout_of(rollouts: Path, revision: str) -> RolloutStore:
 
 
 def _moment(step: Step) -> dict[str, Any]:
+    """What the demo draws of a step, and tells of it."""
     state = step.state
-    return history_line(state, Decision("hold", state.weight, step.reason), step.t)
+    return {
+        "t": step.t,
+        "elapsed_s": round(step.t - state.started_t, 3),
+        "step": state.step,
+        "weight": state.weight,
+        "units": state.units,
+        "metrics": {
+            name: {
+                "e_abort": evidence.e_abort,
+                "e_promote": evidence.e_promote,
+                "abort_at": threshold(state.alpha_abort),
+                "promote_at": threshold(state.params.alpha_promote),
+                "stable_bad": evidence.stable_bad,
+                "canary_bad": evidence.canary_bad,
+            }
+            for name, evidence in state.metrics.items()
+        },
+        "e_split": state.split.e,
+        "paused": state.paused,
+        "action": step.action,
+        "reason": step.reason,
+        "decision": state.decision,
+        "decided_by": state.decided_by,
+        "person": state.person or state.paused_by,
+    }

@@ -13,7 +13,8 @@ from serin.clients.serving_state import ServingState, Weights
 from serin.core.errors import InputError, UsageError
 from serin.rollout.capacity import Capacity
 from serin.rollout.evidence import Closed, Evidence, observations_of
-from serin.rollout.policy import Decision, RolloutState, begin_counting, decide_by_hand, step
+from serin.rollout.policy import Decision, begin_counting, decide_by_hand, step
+from serin.rollout.state import RolloutState
 from serin.rollout.store import Action, RolloutStore, Step
 
 NEVER_BEGAN = "it never began"

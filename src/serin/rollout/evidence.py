@@ -18,7 +18,7 @@ from serin.clients.evidence import Chunk
 from serin.core.errors import InputError
 from serin.rollout.eprocess import Arm, MetricEvidence, Outcome, fold
 from serin.rollout.outcomes import ARMS, Exposure, Observation, bad_in, exposure_of
-from serin.rollout.policy import BATCH_S, RolloutState
+from serin.rollout.state import BATCH_S, RolloutState
 
 _NEWEST_LATENCIES = 2000
 

@@ -11,7 +11,7 @@ from serin.clients.serving_state import FolderState
 from serin.clients.storage import FolderStorage
 from serin.core.errors import InputError, RetryableError, StorageError, UsageError
 from serin.rollout.engine import Engine, capacity_of
-from serin.rollout.policy import RolloutState
+from serin.rollout.state import RolloutState
 from serin.rollout.store import Rollouts
 
 _SHORTEST_S, _LONGEST_S = 0.5, 30.0

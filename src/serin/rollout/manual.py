@@ -7,7 +7,8 @@ from serin.clients.serving_state import ServingState
 from serin.core.errors import UsageError
 from serin.rollout.engine import apply
 from serin.rollout.pauses import pause, resume
-from serin.rollout.policy import Decision, RolloutState, decide_by_hand
+from serin.rollout.policy import Decision, decide_by_hand
+from serin.rollout.state import RolloutState
 from serin.rollout.store import Action, RolloutStore, Step
 
 Verb = Literal["pause", "resume", "promote", "abort"]

@@ -1,6 +1,7 @@
 """Pausing a rollout, and going on: transitions of its state, beside those of ``policy``."""
 
-from serin.rollout.policy import Decision, RolloutState
+from serin.rollout.policy import Decision
+from serin.rollout.state import RolloutState
 
 
 def pause(state: RolloutState, reason: str, now: float, person: str = "") -> tuple[RolloutState, Decision]:

@@ -11,7 +11,7 @@ from serin.core.params import RolloutParams
 from serin.core.revision import Revision
 from serin.rollout.engine import open_traffic
 from serin.rollout.loop import LocalRollouts
-from serin.rollout.policy import new_rollout
+from serin.rollout.state import new_rollout
 from serin.rollout.store import RolloutStore, Step
 
 _POLL_S = 0.2

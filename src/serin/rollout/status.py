@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict
 from serin.core.revision import SHORT, Revision
 from serin.rollout.capacity import Capacity
 from serin.rollout.eprocess import SPLIT_ALPHA, MetricEvidence, threshold
-from serin.rollout.policy import RolloutState, step
+from serin.rollout.policy import step
+from serin.rollout.state import RolloutState
 
 Phase = Literal["warming up", "running", "paused", "promoted", "aborted"]
 METRIC_NAMES = {

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from serin.clients.storage import Storage
 from serin.rollout.evidence import Closed
-from serin.rollout.policy import RolloutState
+from serin.rollout.state import RolloutState
 from serin.rollout.steplog import NumberedStep, StepLog, StepLogs
 
 Action = Literal["create", "start", "count", "advance", "promote", "abort", "pause", "resume"]

@@ -16,7 +16,7 @@ from serin.core.errors import UsageError
 from serin.core.params import RolloutParams
 from serin.core.resources.rollout import ModelRolloutSpec
 from serin.rollout.loop import LocalRollouts
-from serin.rollout.policy import new_rollout
+from serin.rollout.state import new_rollout
 from serin.rollout.store import Step
 
 EXAMPLE = Path(__file__).parents[3] / "examples/kubernetes/modelrollout.yaml"

@@ -13,7 +13,8 @@ from serin.demo.figures import ROLLOUTS, summary
 from serin.demo.report import table, write_report
 from serin.demo.run import Offer, unexpected
 from serin.rollout.loop import LocalRollouts
-from serin.rollout.policy import begin_counting, decide_by_hand, new_rollout
+from serin.rollout.policy import begin_counting, decide_by_hand
+from serin.rollout.state import new_rollout
 from serin.rollout.store import Step
 
 STABLE, TUNED, DAMAGED = ("law@" + letter * 64 for letter in "abc")

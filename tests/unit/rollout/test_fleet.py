@@ -11,7 +11,8 @@ from serin.core.params import Metric, RolloutParams
 from serin.rollout.eprocess import Arm, MetricEvidence, Outcome, fold
 from serin.rollout.fleet import ABORTED, PROMOTED, Counts, Fleet, FleetEvidence, fold_many
 from serin.rollout.outcomes import Observation
-from serin.rollout.policy import new_rollout, step
+from serin.rollout.policy import step
+from serin.rollout.state import new_rollout
 
 ROLLOUTS = 5
 NAMES = {0: "running", PROMOTED: "promoted", ABORTED: "aborted"}

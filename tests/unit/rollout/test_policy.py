@@ -11,7 +11,8 @@ from serin.rollout.eprocess import Arm
 from serin.rollout.outcomes import Observation
 from serin.rollout.pauses import pause, resume
 from serin.rollout.planning import least_units
-from serin.rollout.policy import MIN_LATENCIES, RolloutState, begin_counting, decide_by_hand, new_rollout, step
+from serin.rollout.policy import MIN_LATENCIES, begin_counting, decide_by_hand, step
+from serin.rollout.state import RolloutState, new_rollout
 
 PARAMS = RolloutParams.model_validate(
     {

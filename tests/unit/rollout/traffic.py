@@ -21,7 +21,7 @@ from serin.core.errors import StorageError
 from serin.core.params import RolloutParams
 from serin.core.traffic import assign
 from serin.rollout.engine import Engine
-from serin.rollout.policy import RolloutState, new_rollout
+from serin.rollout.state import RolloutState, new_rollout
 from serin.rollout.store import RolloutStore, Step
 
 STABLE, CANARY = "law@" + "a" * 64, "law@" + "b" * 64

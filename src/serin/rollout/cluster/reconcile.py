@@ -20,7 +20,8 @@ from serin.core.resources.rollout import ModelRolloutSpec, ModelRolloutStatus
 from serin.rollout.cluster.status import Fact, status_of
 from serin.rollout.engine import NEVER_BEGAN, Engine, capacity_of, open_traffic
 from serin.rollout.manual import Verb, do_by_hand
-from serin.rollout.policy import RolloutState, decide_by_hand, new_rollout
+from serin.rollout.policy import decide_by_hand
+from serin.rollout.state import RolloutState, new_rollout
 from serin.rollout.store import Rollouts, RolloutStore, Step
 
 _LOG = logging.getLogger(__name__)

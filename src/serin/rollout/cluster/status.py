@@ -8,7 +8,7 @@ from typing import Literal
 from serin.core.params import Metric
 from serin.core.resources.condition import Condition
 from serin.core.resources.rollout import MetricStatus, ModelRolloutStatus, RolloutPhase, Users
-from serin.rollout.policy import RolloutState
+from serin.rollout.state import RolloutState
 from serin.rollout.status import Phase, metric_view, view_of
 
 _PHASES: dict[Phase, RolloutPhase] = {

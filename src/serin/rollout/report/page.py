@@ -5,9 +5,9 @@ from typing import Any
 
 from serin.rollout.eprocess import SPLIT_ALPHA
 from serin.rollout.history import written
-from serin.rollout.policy import RolloutState
 from serin.rollout.report.charts import evidence_plot, split_plot
 from serin.rollout.report.templates import load_template
+from serin.rollout.state import RolloutState
 from serin.rollout.status import METRIC_NAMES, MetricView, RolloutView, duration, short, view_of
 from serin.rollout.store import Step
 
