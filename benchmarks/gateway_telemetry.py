@@ -26,15 +26,16 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased  # noqa: E402 - after the variable
 from prometheus_client import CollectorRegistry  # noqa: E402 - after the variable
 
+from serin.clients.evidence.folder import FolderWriter  # noqa: E402 - after the variable
 from serin.clients.storage import FolderStorage  # noqa: E402 - after the variable
 from serin.core.params import CaptureParams  # noqa: E402 - after the variable
 from serin.serve.asgi import Message, Receive, Scope, Send  # noqa: E402 - after the variable
 from serin.serve.gateway.capture.capture import Capture, Counts  # noqa: E402 - after the variable
 from serin.serve.gateway.evidence import EvidenceLog  # noqa: E402 - after the variable
 from serin.serve.gateway.finished import Bodies, Finished, Observer  # noqa: E402 - after the variable
-from serin.serve.gateway.lines import LineFile  # noqa: E402 - after the variable
 from serin.serve.gateway.request_id import RequestIdentity  # noqa: E402 - after the variable
 from serin.serve.gateway.telemetry.access_log import AccessLog  # noqa: E402 - after the variable
+from serin.serve.gateway.telemetry.log_file import LogFile  # noqa: E402 - after the variable
 from serin.serve.gateway.telemetry.metrics import GatewayMetrics  # noqa: E402 - after the variable
 from serin.serve.gateway.telemetry.traces import TracedApp  # noqa: E402 - after the variable
 
@@ -138,9 +139,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         work = {
-            "evidence": told(EvidenceLog(LineFile(folder / "evidence"), time.time), records),
+            "evidence": told(EvidenceLog(FolderWriter(folder / "evidence"), time.time), records),
             "metrics": told(GatewayMetrics(CollectorRegistry()), records),
-            "access log, to a file": told(AccessLog(LineFile(folder / "access", 64 << 20, 4), time.time), records),
+            "access log, to a file": told(AccessLog(LogFile(folder / "access", 64 << 20, 4), time.time), records),
             "traces, none sampled": traced(0.0, records),
             "traces, all sampled": traced(1.0, records),
             "capture of one in a hundred": captured(folder / "a", 0.01, records),

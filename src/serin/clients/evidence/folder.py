@@ -18,6 +18,8 @@ _CLOCK_SLACK_S = 60.0
 class FolderWriter:
     """Appends to one file. What a full disk does not take waits in memory, and goes before all that comes later.
 
+    Unlike the file of a log, which loses lines then and turns over, since nothing is decided by it.
+
     Args:
         path: the file; rows of an earlier process with the same name stay.
         waiting_bytes: the most that waits; rows beyond that are dropped and counted.

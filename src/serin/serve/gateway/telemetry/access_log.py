@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 
 from serin.serve.gateway.finished import Finished
-from serin.serve.gateway.lines import LineFile
 from serin.serve.gateway.rating import Rating
 from serin.serve.gateway.request_id import RequestIdentity
+from serin.serve.gateway.telemetry.log_file import LogFile
 
 FEEDBACK_PATH = "/v1/feedback"
 
@@ -17,7 +17,7 @@ FEEDBACK_PATH = "/v1/feedback"
 class AccessLog:
     """Writes to ``file``, or to standard output where there is none."""
 
-    def __init__(self, file: LineFile | None, clock: Callable[[], float]) -> None:
+    def __init__(self, file: LogFile | None, clock: Callable[[], float]) -> None:
         self._file = file
         self._clock = clock
 

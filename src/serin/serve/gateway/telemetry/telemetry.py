@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry
 
 from serin.clients.serving_state import Weights
 from serin.core.params import TelemetryParams
-from serin.serve.gateway.lines import LineFile
 from serin.serve.gateway.telemetry.access_log import AccessLog
 from serin.serve.gateway.telemetry.exposition import Exposition
+from serin.serve.gateway.telemetry.log_file import LogFile
 from serin.serve.gateway.telemetry.metrics import GatewayMetrics
 
 _LOOK_S = 1.0
@@ -38,7 +38,7 @@ class Telemetry:
             self.exposition = Exposition(host, params.metrics_port, self.metrics.registry, folder)
         self.access_log = None
         if params.access_log == "file":
-            file = LineFile(log_path, params.access_log_mib << 20, params.access_log_files)
+            file = LogFile(log_path, params.access_log_mib << 20, params.access_log_files)
             file.on_loss = self.metrics.lost_lines.labels("access").inc
             self.access_log = AccessLog(file, clock)
         elif params.access_log == "stdout":

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from serin.serve.gateway.lines import LineFile
+from serin.serve.gateway.telemetry.log_file import LogFile
 
 
 def test_files_turn_over_and_the_oldest_goes(tmp_path: Path) -> None:
-    file = LineFile(tmp_path / "log.jsonl", rotate_bytes=10, keep=2)
+    file = LogFile(tmp_path / "log.jsonl", rotate_bytes=10, keep=2)
     for number in range(8):
         file.append(b"line %d\n" % number)
     file.close()
@@ -21,7 +21,7 @@ def test_files_turn_over_and_the_oldest_goes(tmp_path: Path) -> None:
 def test_a_full_disk_loses_lines_and_the_next_ones_are_whole_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = LineFile(tmp_path / "log.jsonl")
+    file = LogFile(tmp_path / "log.jsonl")
     lost = []
     file.on_loss = lambda: lost.append(1)
     write = os.write

@@ -1,4 +1,8 @@
-"""Files that lines are appended to, and that nothing is ever rewritten in."""
+"""The file of a log: it turns over, and may lose lines.
+
+Rollouts decide by evidence, so that is not written here: the writer of ``clients/evidence/folder`` keeps in memory what a full
+disk does not take, and its file only grows.
+"""
 
 import logging
 import os
@@ -8,10 +12,10 @@ from pathlib import Path
 _log = logging.getLogger(__name__)
 
 
-class LineFile:
+class LogFile:
     """Appends to one file of one process. A line is one ``write`` to an O_APPEND descriptor: whole or not there.
 
-    A disk that is full loses lines, which are counted, and never fails the request that a line tells of.
+    A disk that is full loses lines for good: they are counted, and never fail the request that a line tells of.
     """
 
     def __init__(self, path: Path, rotate_bytes: int | None = None, keep: int = 0) -> None:
