@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from serin.cli.options import load_params, params_option
-from serin.cli.serving import every_serving_state
+from serin.cli.serving import every_serving_state, states_option
 
 if TYPE_CHECKING:
     from serin.publish.removal.collect import Plan
@@ -26,13 +26,7 @@ if TYPE_CHECKING:
     help="Younger bytes stay: a merge may be writing them.",
 )
 @click.option("--despite-doubts", is_flag=True, help="Remove although something could not be read.")
-@click.option(
-    "--state",
-    "states",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A serving state folder; those beneath .serin are found.",
-)
+@states_option
 def command(
     params_path: Path,
     dry_run: bool,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from serin.cli.options import load_params, params_option
-from serin.cli.serving import every_serving_state
+from serin.cli.serving import every_serving_state, states_option
 
 if TYPE_CHECKING:
     from serin.clients.storage import Storage
@@ -133,13 +133,7 @@ def tag(revision: str, version: str | None, stage: str | None, commit: str, para
 @click.argument("revision")
 @click.option("--dry-run", is_flag=True, help="Show what would go, and what still needs it.")
 @click.option("--force", metavar="REASON", help="Delete it although it is in a stage or served; the reason is kept.")
-@click.option(
-    "--state",
-    "states",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A serving state folder; those beneath .serin are found.",
-)
+@states_option
 @json_option
 @params_option
 def delete(

@@ -19,6 +19,13 @@ state_option = click.option(
     show_default=True,
     help="Where 'serin serve' keeps what it serves on this machine.",
 )
+states_option = click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A serving state folder; those beneath .serin are found.",
+)
 
 
 def serving_state(params: "Params", folder: Path) -> "ServingState":
