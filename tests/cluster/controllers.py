@@ -9,14 +9,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from serin.clients.kubernetes import open_cluster
+from serin.clients.storage import S3Storage
 from serin.controller.loop.controller import Controller, Settings
 from serin.controller.loop.lease import LeaseTimes
 from serin.controller.loop.metrics import Metrics
 
+from .simulated import Simulated
 from .standin import StandIn
+from .world import World
 
 LEASE_S = 8.0
 """Of the processes: the time until another one takes over. Short so that tests are, and long enough for a busy machine."""
@@ -119,3 +122,12 @@ class Processes(Patience):
             self.kill(token)
         for log in sorted(self._folder.glob("*.log")):
             print(f"---- {log.stem}\n{log.read_text()}")  # pytest shows it where the test failed
+
+
+def world_of(standin: StandIn, where: dict[str, Any], controller: Patience) -> World:
+    """A user's view over HTTP, which no fault befalls."""
+    environment = {"KUBECONFIG": str(standin.kubeconfig_of("user"))}
+    # The stand-in compiles the CRDs' rules when the first object comes.
+    user = open_cluster(standin.namespace, None, environment, timeout_s=60.0)
+    storage = S3Storage(where["url"], where["endpoint_url"])
+    return World(user, Simulated(standin), storage, where, controller)
