@@ -80,3 +80,23 @@ class MemoryStorage:
     def remove_folder(self, prefix: str, first: str) -> None:
         """Not needed by a controller."""
         raise NotImplementedError
+
+
+class Moody(MemoryStorage):
+    """Counts what it is asked, and may stay silent."""
+
+    silent = False
+    asked = 0
+
+    def read_versioned(self, key: str) -> tuple[bytes, Version] | tuple[None, None]:
+        """The bytes and their version. Raises StorageError while it is silent."""
+        self.asked += 1
+        if self.silent:
+            raise StorageError("timed out")
+        return super().read_versioned(key)
+
+    def list(self, prefix: str) -> list[str]:
+        """The keys. Raises StorageError while it is silent."""
+        if self.silent:
+            raise StorageError("timed out")
+        return super().list(prefix)

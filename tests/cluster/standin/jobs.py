@@ -162,15 +162,7 @@ class JobController:
             message = f'pods "{metadata["name"]}-" is forbidden: violates PodSecurity "restricted:latest": {", ".join(faults)}'
             if message not in self.violations:
                 self.violations.append(message)
-                tell(
-                    self._registry,
-                    self._clock,
-                    job,
-                    "job-controller",
-                    "Warning",
-                    "FailedCreate",
-                    f"Error creating: {message}",
-                )
+                self._tell_failure(job, message)
             return None
         number = self._made[metadata["uid"]] = self._made.get(metadata["uid"], 0) + 1
         suffix = hashlib.sha256(f"{metadata['uid']}{number}".encode()).hexdigest()[:5]
@@ -204,17 +196,13 @@ class JobController:
         try:
             return self._registry.create(PODS, metadata["namespace"], body, "job-controller")
         except Refusal as refusal:
-            tell(
-                self._registry,
-                self._clock,
-                job,
-                "job-controller",
-                "Warning",
-                "FailedCreate",
-                f"Error creating: {refusal}",
-            )
+            self._tell_failure(job, str(refusal))
             self.violations.append(str(refusal))
             return None
+
+    def _tell_failure(self, job: Object, message: str) -> None:
+        told = f"Error creating: {message}"
+        tell(self._registry, self._clock, job, "job-controller", "Warning", "FailedCreate", told)
 
     def _collect(self, job: Object) -> None:
         """Remove a finished Job when its time is over, with its pods."""

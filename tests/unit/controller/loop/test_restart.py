@@ -7,32 +7,15 @@ from typing import cast
 import pytest
 
 from serin.clients.kubernetes import Cluster
-from serin.clients.storage import Storage, Version
-from serin.core.errors import StorageError
+from serin.clients.storage import Storage
 from serin.core.task import prefix_of, progress_key
 
 from ....cluster.direct import DirectTransport
-from ....cluster.memory import MemoryStorage
+from ....cluster.memory import Moody
 from ....cluster.simulated import Simulated
 from ....cluster.standin import Exit, ImagePull, StandIn, Succeed, Unschedulable, Work
 from ....cluster.stepped import Process
 from ....cluster.world import World
-
-
-class Moody(MemoryStorage):
-    """May stay silent."""
-
-    silent = False
-
-    def read_versioned(self, key: str) -> tuple[bytes, Version] | tuple[None, None]:
-        if self.silent:
-            raise StorageError("timed out")
-        return super().read_versioned(key)
-
-    def list(self, prefix: str) -> list[str]:
-        if self.silent:
-            raise StorageError("timed out")
-        return super().list(prefix)
 
 
 class Lives:

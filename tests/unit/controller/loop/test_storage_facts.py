@@ -7,17 +7,16 @@ import pytest
 
 from serin.clients.kubernetes import Cluster, Kind, Object
 from serin.clients.kubernetes.kinds import JOBS
-from serin.clients.storage import Storage, Version
+from serin.clients.storage import Storage
 from serin.controller.loop.facts import NO_JOB, Facts, Subject
 from serin.controller.loop.storage_facts import PATIENCE_S, SILENCE_S, StorageFacts
-from serin.core.errors import StorageError
 from serin.core.params import StorageParams
 from serin.core.resources.finetune import Run
 from serin.core.task import Result, prefix_of, progress_key, result_key
 
 from ....cluster.direct import DirectTransport
 from ....cluster.http import job
-from ....cluster.memory import MemoryStorage
+from ....cluster.memory import Moody
 from ....cluster.standin import StandIn
 from ..manifests import HASH, IMAGE
 
@@ -29,24 +28,6 @@ RUN = Run.model_validate(
         "placement": {"image": IMAGE},
     }
 )
-
-
-class Moody(MemoryStorage):
-    """Counts what it is asked, and may stay silent."""
-
-    silent = False
-    asked = 0
-
-    def read_versioned(self, key: str) -> tuple[bytes, Version] | tuple[None, None]:
-        self.asked += 1
-        if self.silent:
-            raise StorageError("timed out")
-        return super().read_versioned(key)
-
-    def list(self, prefix: str) -> list[str]:
-        if self.silent:
-            raise StorageError("timed out")
-        return super().list(prefix)
 
 
 class Bench:
