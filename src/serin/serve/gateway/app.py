@@ -29,6 +29,7 @@ from serin.serve.gateway.finished import Observer
 from serin.serve.gateway.http import send_error
 from serin.serve.gateway.models import Models
 from serin.serve.gateway.rating import RatingObserver
+from serin.serve.gateway.refusals import unheard
 from serin.serve.gateway.relay import Relay
 from serin.serve.gateway.settings import GatewaySettings
 from serin.serve.gateway.telemetry.telemetry import Standing, Telemetry
@@ -69,7 +70,10 @@ class Gateway:
         self.telemetry = telemetry
         self.capture = capture
         self.upstream = Upstream(settings.base_url, settings.secret)
-        self.access = AccessControl(settings.access, settings.max_model_len, ledger, replica, clock, time.monotonic)
+        refused = unheard if telemetry is None else telemetry.metrics.refused
+        self.access = AccessControl(
+            settings.access, settings.max_model_len, ledger, replica, refused, clock, time.monotonic
+        )
         self.observers: list[Observer] = [self.evidence, self.access.tokens]
         rated: list[RatingObserver] = [self.evidence]
         if telemetry is not None:
@@ -79,13 +83,21 @@ class Gateway:
             self.observers.append(capture)
             rated.append(capture)
         self.relay = Relay(
-            settings, self.watcher, self.upstream, self.access.tokens, self.observers, clock, time.monotonic, new_nonce
+            settings,
+            self.watcher,
+            self.upstream,
+            self.access.tokens,
+            self.observers,
+            refused,
+            clock,
+            time.monotonic,
+            new_nonce,
         )
         self.models = Models(self.watcher)
         self.admin = Admin(replica, self.watcher, self.relay, self.access)
         self.handlers: dict[tuple[str, str], Handler] = {
             **{("POST", path): self.relay for path in ENDPOINTS},
-            ("POST", "/v1/feedback"): Feedback(settings, rated, clock),
+            ("POST", "/v1/feedback"): Feedback(settings, rated, refused, clock),
             ("GET", "/v1/models"): self.models.list,
             ("GET", "/healthz"): self.models.health,
             ("GET", "/openapi.json"): describe,

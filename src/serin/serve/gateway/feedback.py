@@ -6,6 +6,7 @@ from serin.core.errors import InputError
 from serin.serve.asgi import Receive, Scope, Send
 from serin.serve.gateway.http import read_json_object, send_error, send_json
 from serin.serve.gateway.rating import Rating, RatingObserver, comment_of, request_id_of, score_of
+from serin.serve.gateway.refusals import Refused
 from serin.serve.gateway.request_id import ForgedIdError, verify
 from serin.serve.gateway.settings import GatewaySettings
 
@@ -16,10 +17,15 @@ class Feedback:
     """Remembers nothing: whatever replica signed the id, this one can read it."""
 
     def __init__(
-        self, settings: GatewaySettings, observers: Sequence[RatingObserver], clock: Callable[[], float]
+        self,
+        settings: GatewaySettings,
+        observers: Sequence[RatingObserver],
+        refused: Refused,
+        clock: Callable[[], float],
     ) -> None:
         self.settings = settings
         self.observers = observers
+        self.refused = refused
         self.clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -30,6 +36,7 @@ class Feedback:
             score, comment = score_of(value), comment_of(value)
             identity = verify(request_id_of(value), self.settings.signing_keys)
         except ForgedIdError as error:
+            self.refused("forged_id")
             await send_error(send, 403, str(error), "forbidden")
         except InputError as error:
             await send_error(send, 400, str(error), "invalid_request_error")

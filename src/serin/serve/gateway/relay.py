@@ -25,6 +25,7 @@ from serin.serve.gateway.exchange import Exchange
 from serin.serve.gateway.finished import Kind, Observer
 from serin.serve.gateway.http import Headers, read_json_body, send_error
 from serin.serve.gateway.question import Question
+from serin.serve.gateway.refusals import Refusal, Refused
 from serin.serve.gateway.request_id import RequestIdentity, sign, unit_hash
 from serin.serve.gateway.settings import GatewaySettings
 from serin.serve.gateway.shadow import Shadows
@@ -35,6 +36,11 @@ from serin.serve.gateway.watchdog import StoppedError, Watchdog
 TIMEOUT_HEADER = b"x-request-timeout"
 _TRACE_HEADERS = (b"traceparent", b"tracestate")
 _STATUS: dict[Kind, int] = {"timeout": 504, "stalled": 504, "throttled": 429, "unreachable": 503}
+_REFUSALS: dict[type[ServingError], Refusal] = {
+    NoStableError: "no_stable",
+    ForbiddenChoiceError: "override",
+    UnknownModelError: "model",
+}
 _TYPES = {429: "rate_limit_exceeded", 502: "bad_gateway", 503: "service_unavailable", 504: "timeout"}
 
 
@@ -48,6 +54,7 @@ class Relay:
         upstream: Upstream,
         tokens: TokenAllowance,
         observers: Sequence[Observer],
+        refused: Refused,
         wall_clock: Callable[[], float],
         clock: Callable[[], float],
         new_nonce: Callable[[], str],
@@ -59,6 +66,7 @@ class Relay:
         self.draining = False
         """Whether new requests are sent elsewhere."""
         self.observers = observers
+        self.refused = refused
         self.wall_clock = wall_clock
         self.clock = clock
         self.new_nonce = new_nonce
@@ -68,12 +76,14 @@ class Relay:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.draining:
+            self.refused("draining")
             lines = [(b"retry-after", str(RETRY_AFTER_S).encode()), (b"connection", b"close")]
             await send_error(send, 503, "this gateway is being drained: try again", "service_unavailable", lines)
             return
         caller: Caller | None = scope.get(CALLER)
         read = await read_json_body(scope, receive, send, body_limits(self.settings.body, caller))
         if read is None:
+            self.refused("body")
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         body, value = read
@@ -82,6 +92,7 @@ class Relay:
             timeout_s = self._timeout_s(headers.get(TIMEOUT_HEADER))
             added = length_asked(scope["path"], value, None if caller is None else caller.key)
         except (ValueError, TooLongError) as error:
+            self.refused("body")
             await send_error(send, 400, str(error), "invalid_request_error", [(b"x-request-id", nonce.encode())])
             return
         passed = {name.decode(): headers[name] for name in _TRACE_HEADERS if name in headers}
@@ -91,10 +102,12 @@ class Relay:
         try:
             choice = self._choose(value.get("model"), unit, headers, None if caller is None else caller.scopes)
         except (NoStableError, ForbiddenChoiceError, UnknownModelError) as error:
+            self.refused(_REFUSALS[type(error)])
             await _refuse(send, error, nonce)
             return
         admission = await self.tokens.admit(caller, nonce, scope["path"], body, {**value, **added})
         if not admission.admitted:
+            self.refused("key_tokens")
             await send_limited(send, admission)
             return
         identity = RequestIdentity(

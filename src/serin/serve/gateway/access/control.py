@@ -15,13 +15,15 @@ from serin.serve.gateway.access.keys import KeyRing
 from serin.serve.gateway.access.ledger import Ledger, LedgerClient, LedgerHere
 from serin.serve.gateway.access.limiter import Limiter
 from serin.serve.gateway.access.tokens import TokenAllowance
+from serin.serve.gateway.refusals import Refused
 
 _EVERY_S = 1.0
 _log = logging.getLogger(__name__)
 
 
 class AccessControl:
-    """``ledger`` is shared by all replicas; None where there is but this one."""
+    """``ledger`` is shared by all replicas; None where there is but this one. ``refused`` is told whenever the guard lets
+    somebody not in."""
 
     def __init__(
         self,
@@ -29,9 +31,11 @@ class AccessControl:
         max_model_len: int,
         ledger: LedgerClient | None,
         replica: str,
+        refused: Refused,
         wall_clock: Callable[[], float],
         clock: Callable[[], float],
     ) -> None:
+        self.refused = refused
         self.open = params.open
         self.wall_clock = wall_clock
         self.clock = clock
@@ -47,7 +51,7 @@ class AccessControl:
 
     def guard(self, app: App) -> Guard:
         """The layer around ``app``."""
-        return Guard(app, lambda: self.ring, self.open, self.limiter, self.wall_clock, self.clock)
+        return Guard(app, lambda: self.ring, self.open, self.limiter, self.refused, self.wall_clock, self.clock)
 
     def start(self) -> None:
         """Follow the file of keys and settle with the ledger; call it inside the event loop that serves."""

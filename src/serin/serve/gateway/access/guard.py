@@ -14,6 +14,7 @@ from serin.serve.gateway.access.guesses import Guesses
 from serin.serve.gateway.access.keys import ApiKey, Caller
 from serin.serve.gateway.access.limiter import Admission, Limiter
 from serin.serve.gateway.http import BodyLimits, Headers, header, send_error
+from serin.serve.gateway.refusals import Refused
 
 CALLER = "serin.caller"
 """Where the request's ``Caller`` stands in its scope."""
@@ -22,7 +23,8 @@ _BEARER = "bearer "
 
 
 class Guard:
-    """``ring`` gives the keys in force, or None where no key is asked for; ``open``: whether others reach it then."""
+    """``ring`` gives the keys in force, or None where no key is asked for; ``open``: whether others reach it then;
+    ``refused`` is told why somebody was not let in."""
 
     def __init__(
         self,
@@ -30,6 +32,7 @@ class Guard:
         ring: Callable[[], access.KeyRing | None],
         open: bool,
         limiter: Limiter,
+        refused: Refused,
         wall_clock: Callable[[], float],
         clock: Callable[[], float],
         new_nonce: Callable[[], str] = lambda: uuid.uuid4().hex,
@@ -38,6 +41,7 @@ class Guard:
         self.ring = ring
         self.open = open
         self.limiter = limiter
+        self.refused = refused
         self.wall_clock = wall_clock
         self.new_nonce = new_nonce
         self.guesses = Guesses(clock)
@@ -64,6 +68,7 @@ class Guard:
             return
         needed = scope_of(scope["path"])
         if needed not in key.scopes:
+            self.refused("scope")
             given = ", ".join(sorted(key.scopes))
             message = f"this key may not: {scope['path']} needs the scope {needed}, and it has {given}"
             await send_error(answer, 403, message, "permission_error")
@@ -77,12 +82,14 @@ class Guard:
     async def _admit(self, key: ApiKey, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         with self.limiter.enter(key) as entered:
             if not entered:
+                self.refused("key_in_flight")
                 lines = [(b"retry-after", b"1")]
                 message = f"this key may have {key.limits.max_in_flight} requests under way, and has them"
                 await send_error(answer, 429, message, "rate_limit_exceeded", lines)
                 return
             admission = await self.limiter.admit(key, "requests", 1.0)
             if not admission.admitted:
+                self.refused("key_requests")
                 await send_limited(answer, admission)
                 return
             answer.lines += limit_headers(admission)
@@ -92,10 +99,12 @@ class Guard:
         """Without keys a page of any web site could ask through the browser of who runs the gateway; it says who it is."""
         origin = header(scope, b"origin")
         if origin is not None and not _is_of_this_machine(origin):
+            self.refused("origin")
             message = f"a page of {origin:.100} may not ask: without keys, only pages of this machine may"
             await send_error(answer, 403, message, "permission_error")
             return
         if self.open and scope_of(scope["path"]) == "admin":
+            self.refused("no_operators")
             message = "others reach this gateway, and it asks for no key: serve.access.keys makes operators known to it"
             await send_error(answer, 403, message, "permission_error")
             return
@@ -104,10 +113,12 @@ class Guard:
 
     async def _refuse(self, scope: Scope, send: Send, presented: str | None) -> None:
         if presented is None:
+            self.refused("no_key")
             message = "no key was given: send the header 'Authorization: Bearer <key>'"
             await send_error(send, 401, message, "invalid_request_error", [(b"www-authenticate", b"Bearer")])
             return
         wait_s = self.guesses.wrong(_source(scope))
+        self.refused("guessing" if wait_s > 0 else "wrong_key")
         if wait_s > 0:
             lines = [(b"retry-after", str(math.ceil(wait_s)).encode())]
             await send_error(send, 429, "too many wrong keys came from your address", "rate_limit_exceeded", lines)

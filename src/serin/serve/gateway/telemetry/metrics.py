@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from serin.serve.gateway.finished import Finished
 from serin.serve.gateway.rating import Rating
+from serin.serve.gateway.refusals import Refusal
 from serin.serve.gateway.request_id import RequestIdentity
 
 # From a cached prompt on an idle GPU to a queue that is far too long.
@@ -39,6 +40,13 @@ class GatewayMetrics:
         self.failures = self._counter(
             "failures", "Requests that did not go as they should, by what went wrong.", (*_ARM, "kind")
         )
+        self.refusals = self._counter(
+            "refused",
+            "Requests refused before a revision was chosen for them; they stand in no other figure.",
+            ("reason",),
+        )
+        # Each stands at 0 from the start: a rate cannot be taken of the first one that makes its series appear.
+        self._refused = {reason: self.refusals.labels(reason) for reason in get_args(Refusal)}
         self.failovers = self._counter("failovers", "Requests that stable answered in the arm's place.", _ARM)
         self.ttft = self._histogram("ttft_seconds", "From assignment to the first byte of the answer.", _ARM, _TTFT_S)
         self.tpot = self._histogram("tpot_seconds", "Time per output token after the first.", _ARM, _TPOT_S)
@@ -91,6 +99,10 @@ class GatewayMetrics:
             self.failovers.labels(revision, arm).inc()
         if record.answered_by is not None:
             self._count_tokens(record.answered_by, record.prompt_tokens or 0, record.completion_tokens or 0)
+
+    def refused(self, reason: Refusal) -> None:
+        """Count a request that never came to a revision."""
+        self._refused[reason].inc()
 
     def rated(self, rating: Rating) -> None:
         """Count a score; one that replaces another is counted beside it."""

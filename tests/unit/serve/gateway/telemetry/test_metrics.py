@@ -1,23 +1,31 @@
 """What Prometheus would see of requests that went well and badly."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from serin.core.params import TelemetryParams
+from serin.serve.gateway.access.key_file import KeyFile
+from serin.serve.gateway.access.keys import Limits, new_key
+from serin.serve.gateway.refusals import Refusal
 from serin.serve.gateway.telemetry.telemetry import Telemetry
 
 from .....serving.fake_revisions import Behaviour
 from .....serving.gateways import CANARY, OTHER, STABLE, Stand, stand, until
 
 
+def telemetry(folder: Path) -> Telemetry:
+    return Telemetry(TelemetryParams(metrics_port=None), "127.0.0.1", None, folder / "log", lambda: 1.0)
+
+
 @pytest.fixture
 async def here(tmp_path: Path) -> AsyncIterator[Stand]:
-    telemetry = Telemetry(TelemetryParams(metrics_port=None), "127.0.0.1", None, tmp_path / "log", lambda: 1.0)
-    async with stand(tmp_path / "state", telemetry) as made:
+    async with stand(tmp_path / "state", telemetry(tmp_path)) as made:
         yield made
 
 
@@ -91,3 +99,69 @@ async def test_requests_under_way_are_shown_by_revision(here: Stand) -> None:
     (record,) = await here.seen.told()
     assert value(here, "failures_total", kind="client_closed") == 1
     assert record.kind == "client_closed"
+
+
+def refused(here: Stand) -> dict[str, float]:
+    """The reasons that were counted, all of which are shown from the start."""
+    found = {
+        dict(given)["reason"]: number for (name, given), number in seen(here).items() if name.endswith("refused_total")
+    }
+    assert found.keys() == set(get_args(Refusal))
+    return {reason: number for reason, number in found.items() if number}
+
+
+async def test_whom_the_guard_lets_not_in_is_counted_by_reason_and_named_nowhere(tmp_path: Path) -> None:
+    file, now = KeyFile(tmp_path / "keys.json"), datetime.now(UTC)
+    text, key = new_key("slow", ["inference"], Limits(requests_per_minute=10), now, None)
+    busy_text, busy = new_key("busy", ["inference"], Limits(max_in_flight=1, tokens_per_minute=10), now, None)
+    file.change(lambda keys: keys.with_key(key).with_key(busy))
+    async with stand(tmp_path / "state", telemetry(tmp_path), access={"keys": str(file.path)}) as here:
+
+        async def ask(given: str | None, path: str = "/v1/completions") -> int:
+            headers = {} if given is None else {"authorization": f"Bearer {given}"}
+            async with here.http.post(path, json={"prompt": "x" * 400}, headers=headers) as answer:
+                return answer.status
+
+        assert refused(here) == {}
+        assert [await ask(None), await ask(None, "/no/such/path")] == [401, 401]
+        assert await ask(text, "/admin/v1/drain") == 403
+        assert [await ask(text), await ask(text)] == [200, 429]
+        guesses = [await ask(f"serin-guess{n}") for n in range(12)]
+        here.stable.behaviour = Behaviour(hangs_after=1)
+        headers = {"authorization": f"Bearer {busy_text}"}
+        async with here.http.post("/v1/completions", json={"prompt": "x", "stream": True}, headers=headers):
+            assert await ask(busy_text) == 429
+        await here.seen.told(2)
+        assert await ask(busy_text) == 429
+        assert refused(here) == {
+            "no_key": 2,
+            "scope": 1,
+            "key_requests": 1,
+            "wrong_key": guesses.count(401),
+            "guessing": guesses.count(429),
+            "key_in_flight": 1,
+            "key_tokens": 1,
+        }
+        shown = str(seen(here))
+        assert not any(word in shown for word in (key.id, busy.id, "serin-guess", "/no/such/path", "/admin"))
+        assert value(here, "requests_total") == 2
+
+
+async def test_what_comes_to_no_revision_is_counted_by_reason(here: Stand) -> None:
+    async def ask(path: str = "/v1/completions", headers: dict[str, str] | None = None, **body: object) -> int:
+        async with here.http.post(path, json=body, headers=headers) as answer:
+            return answer.status
+
+    assert await ask(headers={"origin": "https://elsewhere.example"}, prompt="x") == 403
+    assert await ask(headers={"x-request-timeout": "never"}, prompt="x") == 400
+    assert await ask(model="nobody", prompt="x") == 404
+    request_id = (await here.chat()).headers["x-request-id"]
+    assert await ask("/v1/feedback", request_id=f"made{request_id[4:]}", score=1.0) == 403
+    here.split(stable=None)
+    assert await ask(prompt="x") == 503
+    here.gateway.relay.draining = True
+    assert await ask(prompt="x") == 503
+    await here.seen.told()
+    counted = refused(here)
+    assert counted == {"origin": 1, "body": 1, "model": 1, "forged_id": 1, "no_stable": 1, "draining": 1}
+    assert value(here, "requests_total") == 1
