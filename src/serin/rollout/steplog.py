@@ -11,6 +11,7 @@ in a folder and in a bucket alike.
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -32,6 +33,10 @@ class Counted(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
+
+_AT_ONCE = 8
+"""Reads of a whole log that run side by side: as many as a storage has connections."""
+_AHEAD = 64
 
 StepT = TypeVar("StepT", bound=NumberedStep)
 CountedT = TypeVar("CountedT", bound=Counted)
@@ -90,11 +95,24 @@ class StepLog(Generic[StepT, CountedT]):
         return True
 
     def steps(self, first: int = 0) -> Iterator[tuple[StepT, list[CountedT]]]:
-        """Every step from a number on, with the units that it counted."""
+        """Every step from a number on, with the units that it counted; a whole log is read several steps at a time."""
         number = first
-        while (found := self._at(number)) is not None:
-            yield found
+        if first == 0:
+            for found in self._listed():
+                yield found
+                number += 1
+        while (following := self._at(number)) is not None:
+            yield following
             number += 1
+
+    def _listed(self) -> Iterator[tuple[StepT, list[CountedT]]]:
+        count = len(self._storage.list(self._steps))
+        with ThreadPoolExecutor(_AT_ONCE, "steps") as readers:
+            for begin in range(0, count, _AHEAD):
+                for found in readers.map(self._at, range(begin, min(begin + _AHEAD, count))):
+                    if found is None:
+                        return
+                    yield found
 
     def _key(self, number: int) -> str:
         return f"{self._steps}{number:08d}.jsonl"
