@@ -11,8 +11,8 @@ from serin.clients.kubernetes.kinds import EVENTS, MODEL_ROLLOUTS, RAY_SERVICES
 from serin.clients.serving_state import Weights
 from serin.clients.serving_state.cluster import ClusterState
 from serin.rollout.cluster.loop import RolloutLoop
-from serin.rollout.cluster.reconcile import PREFIX, Reconciler, rollout_of
-from serin.rollout.store import RolloutStore, Step
+from serin.rollout.cluster.reconcile import Reconciler, rollout_of
+from serin.rollout.store import PREFIX, RolloutStore, Step
 
 from ..unit.rollout.traffic import CANARY, PARAMS, STABLE, Killed, Production, Strikes
 from .direct import DirectTransport, When

@@ -11,6 +11,7 @@ from serin.cli.serving import every_serving_state, states_option
 
 if TYPE_CHECKING:
     from serin.publish.removal.collect import Plan
+    from serin.rollout.old_evidence import EvidencePlan
 
 
 @click.command("gc")
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0),
     default=7.0,
     show_default=True,
-    help="Younger bytes stay: a merge may be writing them.",
+    help="Younger bytes stay: a merge may be writing them. Evidence stays for a day at least.",
 )
 @click.option("--despite-doubts", is_flag=True, help="Remove although something could not be read.")
 @states_option
@@ -36,34 +37,41 @@ def command(
     despite_doubts: bool,
     states: tuple[Path, ...],
 ) -> None:
-    """Remove merged models from storage that nothing refers to.
+    """Remove merged models from storage that nothing refers to, and evidence that no rollout needs any more.
 
     Kept is what is published, deployed, an output of this folder, or pointed to by DVC in a branch or tag; workspaces of
-    others are not seen, which the grace period is for as well.
+    others are not seen, which the grace period is for as well. Of the evidence that gateways of a cluster ship, what is younger
+    than the grace period stays, and all since the oldest rollout began that is under way. What was captured always stays.
     """
     params = load_params(params_path)
 
+    from serin.clients.evidence import removal
     from serin.clients.storage import open_storage
     from serin.publish.removal import collect
+    from serin.rollout import old_evidence
 
     storage = open_storage(params.storage)
     project = Path.cwd()
-    found = collect.plan(
-        storage,
-        project,
-        every_serving_state(params, states),
-        all_commits,
-        datetime.now(UTC),
-        timedelta(days=grace_days),
-    )
+    now, grace = datetime.now(UTC), timedelta(days=grace_days)
+    found = collect.plan(storage, project, every_serving_state(params, states), all_commits, now, grace)
+    evidence = old_evidence.plan(storage, now, grace)
     _show(found)
-    if dry_run or not found.removed:
+    _show_evidence(evidence)
+    going = [
+        *([_counted(len(found.removed), "model")] if found.removed else []),
+        *([f"{_counted(len(evidence.old.rows), 'object')} of evidence"] if evidence.goes else []),
+    ]
+    if not going:
+        click.echo("nothing to remove")
+    if dry_run or not going:
         return
-    models = "1 model" if len(found.removed) == 1 else f"{len(found.removed)} models"
+    what = " and ".join(going)
     if not force:
-        click.confirm(f"Remove {models} for good?", abort=True)
-    collect.remove(found, storage, despite_doubts)
-    click.echo(f"removed {models}, {found.size_bytes:,} bytes")
+        click.confirm(f"Remove {what} for good?", abort=True)
+    if found.removed:
+        collect.remove(found, storage, despite_doubts)
+    removal.remove(evidence.old, storage)
+    click.echo(f"removed {what}, {found.size_bytes + evidence.old.size_bytes:,} bytes")
 
 
 def _show(plan: "Plan") -> None:
@@ -76,5 +84,17 @@ def _show(plan: "Plan") -> None:
         click.echo(f"doubt   {doubt}", err=True)
     if not plan.sees_history:
         click.echo("this folder is no git repository with DVC: what other commits point to is not seen", err=True)
-    if not plan.removed:
-        click.echo("nothing to remove")
+
+
+def _show_evidence(plan: "EvidencePlan") -> None:
+    for doubt in plan.doubts:
+        click.echo(f"doubt   all evidence stays, since a rollout cannot be read ({doubt})", err=True)
+    if plan.before is not None and plan.holder is not None:
+        click.echo(f"keep    evidence since {plan.before:%Y-%m-%d %H:%M} UTC, since {plan.holder}")
+    if plan.before is not None and plan.goes:
+        shown = f"evidence until {plan.before:%Y-%m-%d %H:%M} UTC"
+        click.echo(f"remove  {shown}  {plan.old.size_bytes:>15,} bytes  no rollout needs it any more")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -19,7 +19,7 @@ from serin.rollout.store import Action, RolloutStore, Step
 
 NEVER_BEGAN = "it never began"
 """In the reason of a rollout that was refused its traffic."""
-_BEFORE_S = 600.0
+BEFORE_S = 600.0
 """How long before the start stable's answers tell what is slow."""
 _ACTIONS: Mapping[Literal["hold", "advance", "promote", "abort"], Action] = {
     "hold": "count",
@@ -80,7 +80,7 @@ class Engine:
 
     def _observed(self, newest: Step, evidence: Evidence, now: float, capacity: Capacity | None) -> Step:
         state = newest.state
-        for chunk in self.reader.read(evidence.positions, state.started_t - _BEFORE_S):
+        for chunk in self.reader.read(evidence.positions, state.started_t - BEFORE_S):
             evidence.take_in(chunk, state.params.horizon_s)
             self.heard_t = now
         counting = begin_counting(state, evidence.stable_ttfts_s(), now, evidence.stable_tpots_s())

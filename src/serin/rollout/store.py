@@ -9,6 +9,8 @@ from serin.rollout.evidence import Closed
 from serin.rollout.state import RolloutState
 from serin.rollout.steplog import NumberedStep, StepLog, StepLogs
 
+PREFIX = "rollouts/"
+"""Where storage holds the rollouts of clusters."""
 Action = Literal["create", "start", "count", "advance", "promote", "abort", "pause", "resume"]
 
 

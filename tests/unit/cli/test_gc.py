@@ -1,11 +1,13 @@
 """The command line of ``serin gc``: it shows, asks, and only then removes."""
 
+import os
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from serin.cli.gc import command
+from serin.clients.evidence.shipped import StorageWriter
 
 from ..publish.outputs import Project
 
@@ -56,3 +58,21 @@ def test_with_force_it_does_not_ask(project: Project) -> None:
     assert "removed 1 model," in gc("--grace-days", "0", "--force").stdout
     project.publish()  # verifies every byte of what is left
     assert "nothing to remove" in gc("--grace-days", "0", "--force").stdout
+
+
+def test_old_evidence_goes_too_and_what_was_captured_stays(project: Project) -> None:
+    gc("--grace-days", "0", "--force")
+    project.storage.write("captured/2026-01-01/a.parquet", b"rows")
+    writer = StorageWriter(project.storage, "gateway", ship_s=1e6)
+    writer.append({"n": 0})
+    writer.close()
+    assert "nothing to remove" in gc("--grace-days", "0", "--force").stdout, "not within a day, whatever is asked for"
+    keys = project.storage.list("rollouts/evidence/")
+    assert len(keys) == 2
+    for key in keys:
+        os.utime(Path(".serin/storage") / key, (1e9, 1e9))
+    assert "no rollout needs it any more" in gc("--dry-run").stdout
+    assert project.storage.list("rollouts/evidence/") == keys
+    assert "removed 1 object of evidence," in gc("--force").stdout
+    assert project.storage.list("rollouts/") == []
+    assert project.storage.list("captured/") == ["captured/2026-01-01/a.parquet"]

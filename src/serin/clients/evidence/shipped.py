@@ -2,7 +2,8 @@
 
 rollouts/evidence/streams/<stream>              says that the stream lives, and which number was next when; written again
                                                 every few minutes
-rollouts/evidence/rows/<stream>/<number>.jsonl  some rows; numbers count up from 0 without a gap
+rollouts/evidence/rows/<stream>/<number>.jsonl  some rows; numbers count up from 0 without a gap, but for those that were
+                                                removed because they are old (see ``removal``)
 """
 
 import json
@@ -12,7 +13,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from serin.clients.evidence import Chunk, Row
 from serin.clients.evidence.lines import line_of, rows_of
@@ -20,14 +21,14 @@ from serin.clients.storage import Storage
 from serin.core.errors import StorageError
 
 _LOG = logging.getLogger(__name__)
-_STREAMS = "rollouts/evidence/streams/"
-_ROWS = "rollouts/evidence/rows/"
+STREAMS = "rollouts/evidence/streams/"
+ROWS = "rollouts/evidence/rows/"
+DEAD_S = 3600.0
+"""A stream without a sign of life for so long has said all; clocks of gateways and storage may differ by a part of it."""
 _SHIP_S = 1.0
 _SIGN_OF_LIFE_S = 300.0
-_DEAD_S = 3600.0
-"""A stream without a sign of life for so long is over; clocks of gateways and storage may differ by a part of it."""
 _MARKS = 2000
-"""Times that a sign of life tells the numbers of: about a week of them."""
+"""Times that a sign of life tells the numbers of at most; of more, every second one is forgotten."""
 _CLOSE_S = 10.0
 _LONGEST_PAUSE_S = 30.0
 _WAITING_BYTES = 64 << 20
@@ -66,7 +67,7 @@ class StorageWriter:
         self._bytes = 0
         self._under_way = b""
         self._number = 0
-        self._marks: deque[tuple[float, int]] = deque(maxlen=_MARKS)
+        self._marks: list[tuple[float, int]] = []
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
@@ -95,11 +96,13 @@ class StorageWriter:
             return False
         now = self._now()
         if not self._marks or abs(now - self._marks[-1][0]) >= _SIGN_OF_LIFE_S:
-            marks = [*self._marks, (now, self._number)]
-            self._storage.write(_STREAMS + self.stream, json.dumps(marks).encode())
-            self._marks.append(marks[-1])
+            # The first one stays: it says when the stream began.
+            kept = self._marks if len(self._marks) < _MARKS else self._marks[::2]
+            marks = [*kept, (now, self._number)]
+            self._storage.write(STREAMS + self.stream, json.dumps(marks).encode())
+            self._marks = marks
         # Not new: an earlier try of this very object arrived, and its answer did not.
-        self._storage.write_new(f"{_ROWS}{self.stream}/{self._number:09d}.jsonl", self._under_way)
+        self._storage.write_new(key_of(self.stream, self._number), self._under_way)
         with self._lock:
             self._bytes -= len(self._under_way)
             self._under_way = b""
@@ -142,18 +145,39 @@ class StorageReader:
 
     def read(self, positions: Mapping[str, int], since_t: float) -> Iterator[Chunk]:
         """Objects in their order; the first number that is not there ends a stream for now."""
-        signs = {found.key.removeprefix(_STREAMS): found.written.timestamp() for found in self._storage.files(_STREAMS)}
+        signs = {found.key.removeprefix(STREAMS): found.written.timestamp() for found in self._storage.files(STREAMS)}
         for stream, sign_t in sorted(signs.items()):
-            if sign_t + _DEAD_S < self._read_at.get(stream, since_t):
+            if sign_t + DEAD_S < self._read_at.get(stream, since_t):
                 continue  # it was read to its end after its last sign of life
             began = self._now()
-            number = positions[stream] if stream in positions else self._number_at(stream, since_t)
-            while (data := self._storage.read_versioned(f"{_ROWS}{stream}/{number:09d}.jsonl")[0]) is not None:
+            number = positions[stream] if stream in positions else self._first_since(stream, since_t)
+            while (data := self._read(stream, number)) is not None:
                 yield Chunk(stream, number, number + 1, tuple(rows_of(data.splitlines())))
                 number += 1
             self._read_at[stream] = began
 
-    def _number_at(self, stream: str, t: float) -> int:
-        """The number from which on a stream tells what was after ``t``."""
-        marks = json.loads(self._storage.read(_STREAMS + stream))
-        return max((int(number) for at, number in marks if at <= t), default=0)
+    def _first_since(self, stream: str, t: float) -> int:
+        """The number from which on a stream that is there tells what was after ``t``."""
+        marks = marks_of(self._storage.read(STREAMS + stream))
+        first = number_at(marks, t)
+        # What is lower than the newest mark's number was written: where it is not there it was removed, and does not come.
+        *written, newest = first, *sorted({number for _, number in marks if number > first})
+        return next((number for number in written if self._read(stream, number) is not None), newest)
+
+    def _read(self, stream: str, number: int) -> bytes | None:
+        return self._storage.read_versioned(key_of(stream, number))[0]
+
+
+def key_of(stream: str, number: int) -> str:
+    """Where an object of a stream lies."""
+    return f"{ROWS}{stream}/{number:09d}.jsonl"
+
+
+def marks_of(sign: bytes) -> list[tuple[float, int]]:
+    """What a sign of life tells: times, and the number that came next."""
+    return [(float(t), int(number)) for t, number in json.loads(sign)]
+
+
+def number_at(marks: Sequence[tuple[float, int]], t: float) -> int:
+    """The number from which on a stream tells what was after ``t``; all of it where it began later."""
+    return max((number for at, number in marks if at <= t), default=0)

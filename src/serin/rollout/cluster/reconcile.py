@@ -22,10 +22,9 @@ from serin.rollout.engine import NEVER_BEGAN, Engine, capacity_of, open_traffic
 from serin.rollout.manual import Verb, do_by_hand
 from serin.rollout.policy import decide_by_hand
 from serin.rollout.state import RolloutState, new_rollout
-from serin.rollout.store import Rollouts, RolloutStore, Step
+from serin.rollout.store import PREFIX, Rollouts, RolloutStore, Step
 
 _LOG = logging.getLogger(__name__)
-PREFIX = "rollouts/"
 _OURS = "modelrollout-"
 _MANAGER = "serin-rollouts"
 _SILENT_S = 120.0
