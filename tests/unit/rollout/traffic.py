@@ -147,7 +147,7 @@ class Production:
     rows: dict[str, list[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.storage = MemoryStorage(self.strikes)
+        self.storage = self.new_storage()
         self.serving = MemoryServing(self.strikes)
         self.writers: dict[str, StorageWriter] = {}
         self.store = self.new_store()
@@ -156,14 +156,18 @@ class Production:
         assert self.store.append(Step(number=0, t=self.t, action="create", state=state))
         self.engine = self.new_engine()
 
+    def new_storage(self) -> Any:
+        """What holds steps, and evidence where that does not come from a folder."""
+        return MemoryStorage(self.strikes)
+
     def new_store(self) -> RolloutStore:
-        return RolloutStore(self.storage, "r")  # type: ignore[arg-type]
+        return RolloutStore(self.storage, "r")
 
     def new_engine(self) -> Engine:
         """What a process that starts now knows: nothing."""
         reader: EvidenceReader = FolderReader(self.folder)
         if self.source == "storage":
-            reader = StorageReader(self.storage, now=lambda: self.t)  # type: ignore[arg-type]
+            reader = StorageReader(self.storage, now=lambda: self.t)
         return Engine(self.new_store(), reader, self.serving)  # type: ignore[arg-type]
 
     def turn(self) -> Step:
@@ -197,8 +201,12 @@ class Production:
                     file.write(b"".join(lines))
                 lines.clear()
         for writer in self.writers.values():
-            while writer.ship():
-                pass
+            self.ship(writer)
+
+    def ship(self, writer: StorageWriter) -> None:
+        """All that waits."""
+        while writer.ship():
+            pass
 
     def _ask(self, draw: random.Random, gateway: str, unit: str, request: str) -> None:
         weights = self.serving.present
@@ -228,7 +236,7 @@ class Production:
             lines.append(line)
             return
         if gateway not in self.writers:
-            self.writers[gateway] = StorageWriter(self.storage, gateway, ship_s=1e6, now=lambda: self.t)  # type: ignore[arg-type]
+            self.writers[gateway] = StorageWriter(self.storage, gateway, ship_s=1e6, now=lambda: self.t)
         self.writers[gateway].append(row)
 
     def close(self) -> None:
