@@ -59,7 +59,7 @@ def command(
     _show_evidence(evidence)
     going = [
         *([_counted(len(found.removed), "model")] if found.removed else []),
-        *([f"{_counted(len(evidence.old.rows), 'object')} of evidence"] if evidence.goes else []),
+        *([f"{_counted(evidence.old.objects, 'object')} of evidence"] if evidence.old.objects else []),
     ]
     if not going:
         click.echo("nothing to remove")
@@ -91,7 +91,7 @@ def _show_evidence(plan: "EvidencePlan") -> None:
         click.echo(f"doubt   all evidence stays, since a rollout cannot be read ({doubt})", err=True)
     if plan.before is not None and plan.holder is not None:
         click.echo(f"keep    evidence since {plan.before:%Y-%m-%d %H:%M} UTC, since {plan.holder}")
-    if plan.before is not None and plan.goes:
+    if plan.before is not None and plan.old.objects:
         shown = f"evidence until {plan.before:%Y-%m-%d %H:%M} UTC"
         click.echo(f"remove  {shown}  {plan.old.size_bytes:>15,} bytes  no rollout needs it any more")
 

@@ -35,11 +35,6 @@ class EvidencePlan:
     doubts: tuple[str, ...] = ()
     """Rollouts that cannot be read, for which everything stays."""
 
-    @property
-    def goes(self) -> bool:
-        """Whether anything would be removed."""
-        return bool(self.old.rows or self.old.signs)
-
 
 def plan(storage: Storage, now: datetime, grace: timedelta) -> EvidencePlan:
     """What would be removed; nothing is written.

@@ -20,6 +20,11 @@ from pydantic import BaseModel, ValidationError
 from serin.clients.storage import Storage
 from serin.core.errors import InputError, UsageError
 
+_AT_ONCE = 8
+"""Reads of a whole log that run side by side: as many as a storage has connections."""
+_AHEAD = 64
+"""Steps that are held before they are asked for."""
+
 
 class NumberedStep(BaseModel):
     """What every step has."""
@@ -33,10 +38,6 @@ class Counted(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
-
-_AT_ONCE = 8
-"""Reads of a whole log that run side by side: as many as a storage has connections."""
-_AHEAD = 64
 
 StepT = TypeVar("StepT", bound=NumberedStep)
 CountedT = TypeVar("CountedT", bound=Counted)

@@ -73,6 +73,6 @@ def test_old_evidence_goes_too_and_what_was_captured_stays(project: Project) -> 
         os.utime(Path(".serin/storage") / key, (1e9, 1e9))
     assert "no rollout needs it any more" in gc("--dry-run").stdout
     assert project.storage.list("rollouts/evidence/") == keys
-    assert "removed 1 object of evidence," in gc("--force").stdout
+    assert "removed 2 objects of evidence," in gc("--force").stdout
     assert project.storage.list("rollouts/") == []
     assert project.storage.list("captured/") == ["captured/2026-01-01/a.parquet"]

@@ -40,7 +40,7 @@ def test_only_what_is_decided_lets_go_and_what_cannot_be_read_holds_everything(t
     begun = later.timestamp() - 40 * DAY_S
     store.append(Step(number=1, t=T, action="start", state=state.model_copy(update={"started_t": begun})))
     held = plan(storage, later, WEEK)
-    assert not held.goes
+    assert not held.old.objects
     assert held.holder == "rollout r is under way"
     ended, _ = decide_by_hand(state, "aborted", "enough", T)
     RolloutStore(storage, "r", PREFIX).append(Step(number=2, t=T, action="abort", state=ended))
@@ -50,6 +50,6 @@ def test_only_what_is_decided_lets_go_and_what_cannot_be_read_holds_everything(t
     storage.write(f"{PREFIX}ids/damaged", b"")
     storage.write(f"{PREFIX}runs/damaged/steps/00000000.jsonl", b"{")
     doubtful = plan(storage, later, WEEK)
-    assert not doubtful.goes
+    assert not doubtful.old.objects
     assert "damaged" in doubtful.doubts[0]
     assert doubtful.before is None

@@ -22,6 +22,11 @@ class Outdated:
     """The signs of dead streams, whose rows are all among those, and when each was written."""
     size_bytes: int = 0
 
+    @property
+    def objects(self) -> int:
+        """How many of both."""
+        return len(self.rows) + len(self.signs)
+
 
 def outdated(storage: Storage, t: float) -> Outdated:
     """What no reader needs that asks for what was after ``t`` (Unix seconds) or later; nothing is written.
@@ -36,9 +41,10 @@ def outdated(storage: Storage, t: float) -> Outdated:
     size_bytes = 0
     for found in storage.files(ROWS):
         stream = found.key.removeprefix(ROWS).partition("/")[0]
-        # Without a sign: it began a moment ago, or a removal ended before its last rows were there.
+        # By storage's clock too: a gateway's may have been set back. Without a sign a stream began a moment ago, or a removal
+        # ended before its last rows were there.
         is_old = stream in dead or found.written.timestamp() + DEAD_S < t
-        if found.key < kept_from[stream] if stream in kept_from else is_old:
+        if is_old and found.key < kept_from.get(stream, "~"):
             rows.append(found.key)
             size_bytes += found.size_bytes
     return Outdated(tuple(rows), {signs[name].key: signs[name].written for name in dead}, size_bytes)

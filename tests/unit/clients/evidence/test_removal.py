@@ -94,6 +94,18 @@ def test_a_gateway_that_was_idle_for_days_is_read_when_it_comes_back(tmp_path: P
     gateway.writer.close()
 
 
+def test_a_gateways_clock_that_was_set_back_makes_nothing_old(tmp_path: Path) -> None:
+    storage = FolderStorage(tmp_path)
+    gateway = Gateway(storage)
+    for n in range(3):
+        gateway.ship(NOW - 100.0 + n, n)
+    gateway.t = 5.0
+    gateway.writer.append({"n": 3})
+    gateway.writer.ship()
+    assert outdated(storage, NOW - DAY_S) == Outdated(())
+    gateway.writer.close()
+
+
 def test_rows_without_a_sign_go_once_they_are_old(tmp_path: Path) -> None:
     storage = FolderStorage(tmp_path)
     storage.write(key_of("left", 7), b'{"n": 7}\n')
