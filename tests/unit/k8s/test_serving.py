@@ -132,13 +132,14 @@ def test_models_are_fetched_to_a_disk_of_the_node(service: dict[str, Any]) -> No
 
 
 def test_pods_have_the_environment_that_serve_gives_its_processes(service: dict[str, Any]) -> None:
-    settings = RunSettings(ServeParams().model_dump(), "/state", "/run", "marker", "secret", 1, 2)
+    settings = RunSettings(ServeParams().model_dump(), "/state", "/run", "marker", "secret", 1, 2, 3)
     ours = environment(settings, {})
     of_all = ("HARD_STOP_AFTER_S", "TIMEOUT_CLIENT_S")
     of_one_machine = {name for name in ours if "HAPROXY_" in name and not name.endswith(of_all)}
     of_one_machine |= {
         "SERIN_SERVE_MARKER", "TMPDIR", "NO_PROXY", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER",
         "RAY_DEDUP_LOGS", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", SECRET_VARIABLE,
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT", "RAY_worker_niceness",
     }  # fmt: skip
     for group in groups(service):
         (container,) = group["template"]["spec"]["containers"]

@@ -33,7 +33,7 @@ def test_a_protocol_that_is_none_is_named() -> None:
 
 
 def test_every_process_of_a_start_sends_to_the_same_place() -> None:
-    settings = RunSettings(ServeParams().model_dump(), "/state", "/run", "marker", "secret", 1, 2)
+    settings = RunSettings(ServeParams().model_dump(), "/state", "/run", "marker", "secret", 1, 2, 3)
     given = environment(settings, {BASE: "http://c:4318"})
     assert given[OWN] == "http://c:4318/v1/traces"
     assert given["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] == "http/protobuf"

@@ -21,6 +21,8 @@ from serin.serve.revisions.application import PARAMS_VARIABLE
 from serin.serve.revisions.node_cache import ENDPOINT_VARIABLE, STORAGE_VARIABLE
 
 _MAX_ONGOING = 4096
+_HEALTH_PERIOD_S = 1.0
+"""How late it is noticed that a replica died; after Serve's own 10 s the next one would only begin to start."""
 SIGNING_KEY_VARIABLE = "SERIN_SIGNING_KEY"
 """Signs request ids; the same for all replicas, and for as long as feedback shall be taken."""
 SIGNING_KEY_BEFORE_VARIABLE = "SERIN_SIGNING_KEY_BEFORE"
@@ -159,4 +161,5 @@ def _deployment(
         max_ongoing_requests=_MAX_ONGOING,
         ray_actor_options=dict(ray_actor_options),
         graceful_shutdown_timeout_s=replica_s(request_timeout_s),
+        health_check_period_s=_HEALTH_PERIOD_S,
     )

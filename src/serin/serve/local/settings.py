@@ -14,6 +14,8 @@ from serin.serve.trace_endpoint import trace_endpoint
 
 _FILE = "settings.json"
 _PROXY_READY_S = 45
+_PROXY_HEALTH_PERIOD_S = 0.5
+"""Serve replaces a proxy after three checks that failed, which with its own 10 s leaves clients half a minute without HAProxy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class RunSettings:
     secret: str
     stats_port: int
     metrics_port: int
+    fallback_port: int
     storage: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -51,7 +54,7 @@ def load_settings(run_folder: Path) -> RunSettings:
 
 def haproxy_program(settings: RunSettings) -> Path:
     """What Ray starts as HAProxy; see ``haproxy``."""
-    return Path(settings.run_folder) / "haproxy-on-loopback"
+    return Path(settings.run_folder) / "haproxy-program"
 
 
 def base_url(params: ServeParams) -> str:
@@ -80,6 +83,8 @@ def environment(settings: RunSettings, inherited: Mapping[str, str]) -> dict[str
         "NO_PROXY": ",".join(filter(None, [inherited.get("NO_PROXY"), "127.0.0.1", "localhost"])),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DEDUP_LOGS": "0",
+        # Ray's own 15 is for batches: whatever else the machine does would come before every replica, and before HAProxy.
+        "RAY_worker_niceness": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": settings.secret,
@@ -91,6 +96,8 @@ def environment(settings: RunSettings, inherited: Mapping[str, str]) -> dict[str
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(haproxy_program(settings)),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(settings.stats_port),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(settings.metrics_port),
+        # Serve's own proxy, to which HAProxy turns while no replica of the gateway lives.
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(settings.fallback_port),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
@@ -98,6 +105,7 @@ def environment(settings: RunSettings, inherited: Mapping[str, str]) -> dict[str
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
         # A machine that is busy elsewhere answers later than Serve's 5 s; a proxy that is ended for it comes up no sooner.
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": str(_PROXY_READY_S),
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": str(_PROXY_HEALTH_PERIOD_S),
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": patience_s,
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": patience_s,
         "VLLM_NO_USAGE_STATS": "1",

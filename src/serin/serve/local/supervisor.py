@@ -92,7 +92,7 @@ def _new_run(params: ServeParams, storage: StorageParams, state: FolderState) ->
         write_atomically(state.secret_path, secrets.token_bytes(32), mode=0o600)
     for folder in (state.evidence_folder, state.acks_folder, state.logs_folder):
         folder.mkdir(parents=True, exist_ok=True)
-    stats_port, metrics_port = free_ports(2)
+    stats_port, metrics_port, fallback_port = free_ports(3)
     run_folder = tempfile.mkdtemp(prefix="serin-", dir="/tmp")
     settings = RunSettings(
         serve=_with_whole_path_of_keys(params).model_dump(),
@@ -102,6 +102,7 @@ def _new_run(params: ServeParams, storage: StorageParams, state: FolderState) ->
         secret=secrets.token_urlsafe(32),
         stats_port=stats_port,
         metrics_port=metrics_port,
+        fallback_port=fallback_port,
         storage=_anywhere(storage).model_dump(),
     )
     settings.save()

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from serin.serve.local.haproxy import program
 
-CONFIG = """frontend prometheus
+CONFIG = """defaults
+    timeout client 90s
+frontend prometheus
     bind :9901
     mode http
 frontend http_frontend
@@ -13,13 +15,38 @@ frontend http_frontend
     # bind :9901 in a comment
 frontend other
     bind :9904
+backend default_backend
+    http-request return status 404 content-type text/plain lf-string "Path \'%[path]\' not found."
+backend http-gateway
+    http-request return status 404
 listen stats
   bind *:9902
   stats enable
 """
 
 
-def test_statistics_and_metrics_are_bound_to_loopback_and_nothing_else_is_touched(tmp_path: Path) -> None:
+CHANGED = """defaults
+    timeout http-request 10s
+    timeout client 90s
+frontend prometheus
+    bind 127.0.0.1:9901
+    mode http
+frontend http_frontend
+    bind 127.0.0.1:9904
+    # bind :9901 in a comment
+frontend other
+    bind :9904
+backend default_backend
+    http-request return status 503 content-type text/plain string "serving starts again: try again in a second" hdr retry-after 1
+backend http-gateway
+    http-request return status 404
+listen stats
+  bind 127.0.0.1:9902
+  stats enable
+"""
+
+
+def test_what_is_changed_in_the_config_and_nothing_else(tmp_path: Path) -> None:
     stand_in = tmp_path / "ha proxy"
     stand_in.write_text('#!/bin/sh\necho "$@"\n')
     stand_in.chmod(0o700)
@@ -31,6 +58,4 @@ def test_statistics_and_metrics_are_bound_to_loopback_and_nothing_else_is_touche
     for _ in range(2):
         done = subprocess.run([str(made), "-db", "-f", str(config), "-sf", "12"], capture_output=True, text=True)
         assert (done.returncode, done.stdout) == (0, f"-db -f {config} -sf 12\n"), done.stderr
-    assert config.read_text() == CONFIG.replace("    bind :9901\n", "    bind 127.0.0.1:9901\n").replace(
-        "bind *:9902", "bind 127.0.0.1:9902"
-    )
+    assert config.read_text() == CHANGED
