@@ -28,6 +28,8 @@ _GATEWAY = "gateway"
 _GATEWAY_TIMEOUT_S = 90.0
 _HAS_FAILED = "failed to start"
 """In what Serve says of a deployment whose constructor raised, also while it tries again."""
+_REPLICA_RUNS = "RUNNING"
+"""As ``replica_states`` of Serve's status names a replica that answers."""
 _RAY_IS_LATE = "timed out during startup"
 """In the message of ``ray/_private/node.py`` after its 30 s."""
 
@@ -110,7 +112,7 @@ class RayStack:
                 self._remove(revision)
             elif self.applied.get(revision) != topology.revisions[revision] and entry.state == "ready":
                 self._apply(revision, topology.revisions[revision])
-        self._observe(now)
+        self.observe(now)
         declared = sorted(topology.revisions, key=lambda r: r != self.state.weights().stable)
         if not any(entry.state == "starting" for entry in self.status.values()):
             waiting = [revision for revision in declared if revision not in self.status]
@@ -160,7 +162,8 @@ class RayStack:
             self.begun.pop(revision, None)
             self.applied.pop(revision, None)
 
-    def _observe(self, now: float) -> None:
+    def observe(self, now: float) -> None:
+        """Bring the status of what was begun up to date with what Serve says."""
         from ray import serve
 
         applications = serve.status().applications
@@ -169,11 +172,18 @@ class RayStack:
             if known.state in ("failed", "draining") or seen is None:
                 continue
             said = "\n".join([seen.message, *(each.message for each in seen.deployments.values())])
-            self.status[revision] = self._judge(revision, known, seen.status.value, said, now)
+            running = [each.replica_states.get(_REPLICA_RUNS, 0) for each in seen.deployments.values()]
+            alive = min(running, default=0) > 0
+            self.status[revision] = self._judge(revision, known, seen.status.value, alive, said, now)
             if self.status[revision].state == "failed":
                 serve.delete(Revision.parse(revision).label, _blocking=False)
 
-    def _judge(self, revision: str, known: RevisionStatus, seen: str, message: str, now: float) -> RevisionStatus:
+    def _judge(
+        self, revision: str, known: RevisionStatus, seen: str, alive: bool, message: str, now: float
+    ) -> RevisionStatus:
+        """``alive``: each of its deployments has a replica, while others of them start or have crashed."""
+        if known.state == "ready" and alive:
+            return known
         if seen == "RUNNING":
             if known.state == "ready" or self._answers(revision):
                 return RevisionStatus("ready")
