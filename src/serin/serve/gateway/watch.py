@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+from contextlib import suppress
 
 from serin.clients.serving_state import Seen, ServingState, Weights
 from serin.core.errors import SerinError
@@ -67,7 +68,7 @@ class StateWatcher:
             except SerinError as error:
                 _log.warning("%s; the weights in force are version %d", error, self.weights.version)
                 pause_s = _RETRY_S
-            try:
-                await asyncio.wait_for(self._changed.wait(), pause_s)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                # wait_for would lose, before Python 3.12, a cancellation that comes together with a change.
+                async with asyncio.timeout(pause_s):
+                    await self._changed.wait()

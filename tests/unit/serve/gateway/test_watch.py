@@ -86,3 +86,16 @@ def test_an_older_version_changes_nothing(state: FolderState) -> None:
     watcher.go_by(Seen(Weights(version=3, stable=B), frozenset({B})))
     watcher.go_by(Seen(Weights(version=2, stable=A), frozenset({A})))
     assert (watcher.weights.stable, watcher.running) == (B, {B})
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_change_that_comes_together_with_the_end_does_not_hold_it_up(state: FolderState, turns: int) -> None:
+    watcher = StateWatcher(state, "g1")
+    await watcher.start()
+    await until(lambda: len(list(state.acks_folder.glob("*"))) == 1)
+    await asyncio.sleep(0.05)
+    watcher.go_by(state.look())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(TIMEOUT_S):
+        await watcher.stop()
