@@ -15,7 +15,8 @@ from serin.rollout.state import new_rollout
 from serin.rollout.store import RolloutStore, Step
 
 _POLL_S = 0.2
-_SPAWN_S = 20.0
+_SPAWN_S = 120.0
+"""A loop that lives and has not begun is waited for so long: on a machine that serves, Python alone may take half a minute."""
 
 
 def begin(
