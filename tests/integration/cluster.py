@@ -8,11 +8,15 @@ from pathlib import Path
 
 from serin.clients.kubernetes import open_cluster
 from serin.controller.loop.controller import Controller, Settings
+from serin.controller.loop.lease import LeaseTimes
 from serin.controller.loop.metrics import Metrics
 
 from ..cluster.standin import Run, StandIn
 
 _PASSED_ON = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "NO_PROXY", "no_proxy")
+
+_PATIENT = LeaseTimes(duration_s=120.0, give_up_s=90.0)
+"""Pods that train here take all of the machine, and what a lost Lease does is tested elsewhere."""
 
 
 @contextmanager
@@ -29,7 +33,8 @@ def controlled(standin: StandIn) -> Iterator[None]:
     """Let a controller work for the length of a block."""
     cluster = open_cluster(None, None, {"KUBECONFIG": str(standin.kubeconfig_of("controller"))})
     stopping, left = threading.Event(), list[int]()
-    controller = Controller(cluster, Settings("a-test", relist_s=5.0), Metrics())
+    settings = Settings("a-test", relist_s=5.0, lease_times=_PATIENT)
+    controller = Controller(cluster, settings, Metrics())
     thread = threading.Thread(target=controller.run, args=(stopping, left.append), daemon=True)
     thread.start()
     try:

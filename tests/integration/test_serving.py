@@ -281,7 +281,7 @@ def test_a_rollout_splits_users_and_a_person_can_end_it(production: Production) 
 def test_a_crash_of_the_canary_costs_no_client_an_error(production: Production) -> None:
     """Users of the canary get stable's answer, the crash ends the rollout by its evidence, and Ray brings the canary back.
 
-    Those who ask for the canary itself see their streams break off, and are told when to try again.
+    Those who ask for the canary itself see their streams break off, and are told when to try again, or that their time is up.
     """
     questions = production.folder / "questions.jsonl"
     turns = [*QUESTION, {"role": "assistant", "content": "At most six months."}]
@@ -301,10 +301,10 @@ def test_a_crash_of_the_canary_costs_no_client_an_error(production: Production) 
         seen = traffic.result(60)
     assert watched.lies == []
     assert any(each.told for each in watched.under_way(killed)), watched.seen
-    told_later = {
-        each.retry_after for each in watched.failed(since=killed) if each.told and each.told.startswith("503")
-    }
-    assert told_later == {"1"}, watched.failed(since=killed)
+    for each in watched.failed(since=killed):
+        # The one that is sent before Ray notices may wait for a replica until its time is up.
+        assert each.told is not None
+        assert each.retry_after == "1" if each.told.startswith("503") else each.told.startswith("504"), each
     assert "aborted: worse than delta allows in error" in production.serin("rollout", "status").stdout
     assert seen.returncode == 0, seen.stderr
     told = json.loads(report.read_text())

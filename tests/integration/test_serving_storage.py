@@ -24,7 +24,7 @@ from serin.core.params import CaptureParams, SourceParams
 from serin.prepare.raw.captured import read_scores
 from serin.prepare.raw.read import decoded, read_records
 from serin.prepare.raw.sources import find_files
-from serin.rollout.policy import new_rollout
+from serin.rollout.state import new_rollout
 from serin.rollout.store import RolloutStore, Step
 from serin.serve.gateway.capture.capture import Capture, Counts
 from serin.serve.revisions.node_cache import ENDPOINT_VARIABLE, STORAGE_VARIABLE, hold_model, storage_of

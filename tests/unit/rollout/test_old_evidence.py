@@ -6,7 +6,8 @@ from pathlib import Path
 from serin.clients.evidence.shipped import StorageWriter
 from serin.clients.storage import FolderStorage
 from serin.rollout.old_evidence import UnderWay, horizon, plan
-from serin.rollout.policy import decide_by_hand, new_rollout
+from serin.rollout.policy import decide_by_hand
+from serin.rollout.state import new_rollout
 from serin.rollout.store import PREFIX, RolloutStore, Step
 
 from .traffic import CANARY, PARAMS, STABLE

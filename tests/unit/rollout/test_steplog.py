@@ -5,7 +5,7 @@ from pathlib import Path
 
 from serin.clients.storage import FolderStorage, Version
 from serin.rollout.evidence import Closed
-from serin.rollout.policy import new_rollout
+from serin.rollout.state import new_rollout
 from serin.rollout.store import RolloutStore, Step
 
 from .traffic import CANARY, PARAMS, STABLE
