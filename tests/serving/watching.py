@@ -97,7 +97,7 @@ def _stream(http: httpx.Client, url: str, model: str, tokens: int, streaming: se
             if answer.status_code != 200:
                 told = f"{answer.status_code} {answer.read().decode()[:200]}"
                 return Ended(began, time.monotonic(), False, told, answer.headers.get("retry-after"))
-            for line in answer.iter_lines():
+            for line in _lines(answer):
                 if line.startswith("data: "):
                     streaming.add(threading.get_ident())
                     lines.append(line)
@@ -107,6 +107,14 @@ def _stream(http: httpx.Client, url: str, model: str, tokens: int, streaming: se
         streaming.discard(threading.get_ident())
     told = next((line[:200] for line in lines if line.startswith('data: {"error"')), None)
     return Ended(began, time.monotonic(), told is None and _is_whole(lines), told)
+
+
+def _lines(answer: httpx.Response) -> Iterator[str]:
+    """Lines that end with a newline; httpx's own end at each of the separators that a model may say, U+2028 and others."""
+    rest = b""
+    for chunk in answer.iter_bytes():
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line.decode() for line in whole)
 
 
 def _is_whole(lines: list[str]) -> bool:
