@@ -253,21 +253,24 @@ def test_a_taken_port_is_named_and_the_running_start_is_left_alone(
 
 def test_a_rollout_splits_users_and_a_person_can_end_it(production: Production) -> None:
     """Clients that ask all the while notice nothing: neither of start, abort and promotion, nor that the loop is killed."""
+    slow = production.folder / "slow.yaml"  # else a slow machine proves the canary before it is aborted
+    slow.write_text((production.folder / "params.yaml").read_text().replace("hold_s: 0.5", "hold_s: 3600"))
+    start = ["rollout", "start", "--params", str(slow)]
     with watched_streams(production, "serin", clients=2) as watched:
-        started = production.serin("rollout", "start", production.canary)
+        started = production.serin(*start, production.canary)
         assert started.returncode == 0, started.stderr
         assert "error: δ = 0.05; at least" in started.stderr
         assert production.state.weights().canary == production.canary
         for pid in having(living(), "rollout run", str(production.folder)):
             os.kill(pid, signal.SIGKILL)
-        again = production.serin("rollout", "start", production.canary)
+        again = production.serin(*start, production.canary)
         assert "goes on" in again.stdout, again.stderr
         aborted = production.serin("rollout", "abort", "--reason", "the test is over")
         assert aborted.returncode == 0, aborted.stderr
         weights = production.state.weights()
         assert (weights.stable, weights.canary) == (production.stable, None)
         for promoted in (production.canary, production.stable):
-            started = production.serin("rollout", "start", promoted)
+            started = production.serin(*start, promoted)
             assert started.returncode == 0, started.stderr
             done = production.serin("rollout", "promote", "--reason", "the test is over")
             assert done.returncode == 0, done.stderr
