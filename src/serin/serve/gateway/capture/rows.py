@@ -37,10 +37,7 @@ class RowWriter:
             response = answered(record.bodies.answer, record.streamed)
             request = asked(record.bodies.request)
             complete = record.kind is None and response.pop("complete")
-            texts = {
-                name: orjson.dumps(self._redacted(value)).decode()
-                for name, value in (("request", request), ("response", response))
-            }
+            request_text, response_text = self._json(request), self._json(response)
         except (InputError, RecursionError, AttributeError, TypeError, ValueError) as error:
             if isinstance(error, UncapturableError):
                 raise
@@ -52,8 +49,8 @@ class RowWriter:
             revision=record.answered_by or record.identity.revision,
             path=record.path,
             complete=complete,
-            request=texts["request"],
-            response=texts["response"],
+            request=request_text,
+            response=response_text,
             prompt_tokens=record.prompt_tokens,
             completion_tokens=record.completion_tokens,
         )
@@ -72,6 +69,9 @@ class RowWriter:
             score=rating.score,
             comment=comment,
         )
+
+    def _json(self, value: Any) -> str:
+        return orjson.dumps(self._redacted(value)).decode()
 
     def _redacted(self, value: Any) -> Any:
         found: Counter[str] = Counter()
