@@ -25,7 +25,8 @@ VERBS = {
 }
 """Methods of ``Cluster``, and what the API server calls them."""
 JOBS = (kinds.JOBS, kinds.JOB_SETS)
-KINDS_OF = {
+KINDS_OF: dict[str, tuple[Kind, ...]] = {
+    "following.py:follow_object": (),  # its callers': `asked_of_state` has them
     "reconcile.py:_created": JOBS,
     "reconcile.py:_patched": (*JOBS, kinds.WORKLOADS),
     "storage_facts.py:_look_for_result": JOBS,
@@ -34,7 +35,7 @@ KINDS_OF = {
 }
 """Which kinds a function means that is given one."""
 STATE = SOURCE / "clients/serving_state"
-OF_GATEWAYS = {"acknowledge", "forget", "look", "_follow", "weights", "_service"}
+OF_GATEWAYS = {"acknowledge", "forget", "look", "follow", "weights", "_service"}
 """Methods of ``ClusterState`` that a gateway calls; ``weights`` and ``_service`` only read."""
 OF_ROLLOUTS = {"weights", "change_weights", "_service"}
 """Those that the controller calls for a ModelRollout; ``status`` reads by ``_service``."""
@@ -102,7 +103,8 @@ def test_the_controller_may_do_what_it_does_and_nothing_else(cluster: Any) -> No
 
 
 def test_each_function_that_is_given_a_kind_is_there(cluster: Any) -> None:
-    assert KINDS_OF.keys() <= {where for where, _, _ in calls(cluster.root / "src/serin/controller")}
+    folders = ("controller", "clients/kubernetes")
+    assert KINDS_OF.keys() <= {where for each in folders for where, _, _ in calls(cluster.root / "src/serin" / each)}
 
 
 def test_a_user_may_do_what_the_command_line_does(cluster: Any) -> None:
@@ -115,19 +117,23 @@ def test_a_user_may_do_what_the_command_line_does(cluster: Any) -> None:
 def asked_of_state(functions: Callable[[str], bool]) -> set[tuple[str, str, str, str]]:
     """Group, resource, name and verb of what these methods of ``ClusterState`` ask for."""
     found: set[tuple[str, str, str, str]] = set()
+    of_client = list(calls(SOURCE / "clients/kubernetes"))
+    following = {
+        verb for where, method, _ in of_client if where == "following.py:follow_object" for verb in VERBS[method]
+    }
     for function in ast.walk(ast.parse((STATE / "cluster.py").read_text())):
         if not isinstance(function, ast.FunctionDef) or not functions(function.name):
             continue
         for node in ast.walk(function):
+            if isinstance(node, ast.Name) and node.id == "follow_object":
+                followed = [OBJECTS["self._weights_name"], OBJECTS["self.rayservice"]]
+                found |= {(*each, verb) for each in followed for verb in following}
             if not isinstance(node, ast.Call) or ast.unparse(node.func).rpartition(".")[0] != "self.cluster":
                 continue
             verbs = VERBS[ast.unparse(node.func).rpartition(".")[2]]
-            if function.name == "_follow":
-                named = [OBJECTS["self._weights_name"], OBJECTS["self.rayservice"]]
-            elif verbs == ["create"]:
+            if verbs == ["create"]:
                 continue  # only where nobody applied k8s/serving
-            else:
-                named = [OBJECTS[ast.unparse(node.args[1])]]
+            named = [OBJECTS[ast.unparse(node.args[1])]]
             found |= {(*each, verb) for each in named for verb in verbs}
     return found
 
@@ -152,7 +158,7 @@ def test_a_gateway_may_do_what_it_does_to_three_objects_and_nothing_else(cluster
 
 def test_who_deploys_may_do_what_deploy_does_and_nothing_else(cluster: Any) -> None:
     assert allowed_by_name(cluster, "serin-deployer") == asked_of_state(
-        lambda name: name not in {"acknowledge", "_follow"}
+        lambda name: name not in {"acknowledge", "follow"}
     )
 
 
