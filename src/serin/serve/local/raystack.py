@@ -17,19 +17,20 @@ from serin.clients.serving_state import Declared, FolderState, RevisionStatus
 from serin.core.errors import RetryableError, SerinError, ServingError
 from serin.core.params import RevisionParams
 from serin.core.revision import Revision
+from serin.serve.local.applications import Application, applications
 from serin.serve.local.last_words import why
 from serin.serve.local.settings import RunSettings, base_url, load_settings
 from serin.serve.middleware import SECRET_HEADER
 
 _POLL_S = 0.3
+_SETTLED_POLL_S = 1.0
+"""Where every revision is as it shall be: Serve's controller spends some milliseconds on each look."""
 _LOGICAL_CPUS = 16
 """What Ray is told: its actors mostly wait, and on two cores an honest count leaves some of them unscheduled forever."""
 _GATEWAY = "gateway"
 _GATEWAY_TIMEOUT_S = 90.0
 _HAS_FAILED = "failed to start"
 """In what Serve says of a deployment whose constructor raised, also while it tries again."""
-_REPLICA_RUNS = "RUNNING"
-"""As ``replica_states`` of Serve's status names a replica that answers."""
 _RAY_IS_LATE = "timed out during startup"
 """In the message of ``ray/_private/node.py`` after its 30 s."""
 
@@ -43,8 +44,8 @@ def main(run_folder: Path) -> None:
         stack = RayStack(settings, state)
         stack.start()
         while os.getppid() == parent:
-            stack.reconcile(time.monotonic())
-            time.sleep(_POLL_S)
+            settled = stack.reconcile(time.monotonic())
+            time.sleep(_SETTLED_POLL_S if settled else _POLL_S)
     except SerinError as error:
         info = state.supervisor()
         if info is not None:
@@ -103,8 +104,8 @@ class RayStack:
         serve.run(application, name=_GATEWAY, route_prefix="/")
         self._wait_for_gateway(lambda: time.monotonic())
 
-    def reconcile(self, now: float) -> None:
-        """One step towards the declared topology; revisions start one at a time, stable first."""
+    def reconcile(self, now: float) -> bool:
+        """One step towards the declared topology; revisions start one at a time, stable first. Whether it is reached."""
         before = dict(self.status)
         topology = self.state.topology()
         for revision, entry in list(self.status.items()):
@@ -125,6 +126,7 @@ class RayStack:
         if settled and info is not None and not info.ready:
             self.state.write_status(self.status)
             self.state.write_supervisor(replace(info, ready=True))
+        return settled and all(entry.state in ("ready", "failed") for entry in self.status.values())
 
     def _begin(self, revision: str, declared: Declared, now: float) -> None:
         self.begun[revision] = now
@@ -157,7 +159,7 @@ class RayStack:
         if self.status[revision].state != "draining":
             self.status[revision] = RevisionStatus("draining")
             serve.delete(Revision.parse(revision).label, _blocking=False)
-        elif Revision.parse(revision).label not in serve.status().applications:
+        elif Revision.parse(revision).label not in applications():
             self.status.pop(revision)
             self.begun.pop(revision, None)
             self.applied.pop(revision, None)
@@ -166,41 +168,37 @@ class RayStack:
         """Bring the status of what was begun up to date with what Serve says."""
         from ray import serve
 
-        applications = serve.status().applications
+        if not self.status:
+            return
+        found = applications()
         for revision, known in list(self.status.items()):
-            seen = applications.get(Revision.parse(revision).label)
+            seen = found.get(Revision.parse(revision).label)
             if known.state in ("failed", "draining") or seen is None:
                 continue
-            said = "\n".join([seen.message, *(each.message for each in seen.deployments.values())])
-            running = [each.replica_states.get(_REPLICA_RUNS, 0) for each in seen.deployments.values()]
-            alive = min(running, default=0) > 0
-            self.status[revision] = self._judge(revision, known, seen.status.value, alive, said, now)
+            self.status[revision] = self._judge(revision, known, seen, now)
             if self.status[revision].state == "failed":
                 serve.delete(Revision.parse(revision).label, _blocking=False)
 
-    def _judge(
-        self, revision: str, known: RevisionStatus, seen: str, alive: bool, message: str, now: float
-    ) -> RevisionStatus:
-        """``alive``: each of its deployments has a replica, while others of them start or have crashed."""
-        if known.state == "ready" and alive:
+    def _judge(self, revision: str, known: RevisionStatus, seen: Application, now: float) -> RevisionStatus:
+        if known.state == "ready" and seen.answers:
             return known
-        if seen == "RUNNING":
+        if seen.status == "RUNNING":
             if known.state == "ready" or self._answers(revision):
                 return RevisionStatus("ready")
             return known
         if known.state == "ready":
             self.begun[revision] = now
             return RevisionStatus("starting", "restarting after a crash")
-        if seen == "DEPLOY_FAILED":
-            return RevisionStatus("failed", self._why(revision, message))
+        if seen.status == "DEPLOY_FAILED":
+            return RevisionStatus("failed", self._why(revision, seen.said))
         if now - self.begun[revision] > self.params.start_timeout_s:
             limit = self.params.start_timeout_s
-            last = self._why(revision, message)
+            last = self._why(revision, seen.said)
             return RevisionStatus(
                 "failed", f"not ready after {limit:.0f} s (serve.start_timeout_s)" + (f"; last: {last}" if last else "")
             )
-        if _HAS_FAILED in message:
-            return RevisionStatus("starting", f"a try failed: {self._why(revision, message)}")
+        if _HAS_FAILED in seen.said:
+            return RevisionStatus("starting", f"a try failed: {self._why(revision, seen.said)}")
         return known
 
     def _why(self, revision: str, message: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from serin.clients.serving_state import FolderState, RevisionStatus
 from serin.core.params import ServeParams
 from serin.core.revision import Revision
+from serin.serve.local.applications import read_details
 from serin.serve.local.raystack import RayStack
 from serin.serve.local.settings import RunSettings
 
@@ -25,14 +26,14 @@ REVISION = "law@" + "3f9a1c20" * 8
 def test_a_revision_is_asked_as_long_as_one_replica_lives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: str, running: int, told: RevisionStatus
 ) -> None:
-    def deployment(count: int) -> Any:
-        return SimpleNamespace(message="", replica_states={"RUNNING": count, "STARTING": 1})
+    def deployment(count: int) -> dict[str, Any]:
+        return {"message": "", "replicas": [{"state": "STARTING"}, *count * [{"state": "RUNNING"}]]}
 
     deployments = {"LLMServer": deployment(running), "LLMRouter": deployment(1)}
-    application = SimpleNamespace(status=SimpleNamespace(value=seen), message="", deployments=deployments)
-    applications = {Revision.parse(REVISION).label: application}
-    serve = SimpleNamespace(status=lambda: SimpleNamespace(applications=applications))
-    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(serve=serve))
+    application = {"status": seen, "message": "", "deployments": deployments}
+    details = {"applications": {Revision.parse(REVISION).label: application}}
+    monkeypatch.setattr("serin.serve.local.raystack.applications", lambda: read_details(details))
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(serve=SimpleNamespace()))
     settings = RunSettings(ServeParams().model_dump(), str(tmp_path), str(tmp_path), "marker", "secret", 1, 2, 3)
     stack = RayStack(settings, FolderState(tmp_path))
     stack.status = {REVISION: RevisionStatus("ready")}
