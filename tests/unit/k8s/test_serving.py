@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -148,6 +149,19 @@ def test_pods_have_the_environment_that_serve_gives_its_processes(service: dict[
             name: value for name, value in ours.items() if name not in of_one_machine
         }
         assert "value" not in next(each for each in container["env"] if each["name"] == SECRET_VARIABLE)
+
+
+def test_the_image_has_the_haproxy_that_serve_makes_here(cluster: Any, tmp_path: Path) -> None:
+    """Ray's is the one that counts headers' time and says 503 while it knows no routes only with our program before it."""
+    text = (cluster.root / "images/Dockerfile").read_text()
+    (made,) = re.findall(r"^RUN python -m serin\.serve\.haproxy (\S+)$", text, re.MULTILINE)
+    assert f"ENV RAY_SERVE_HAPROXY_BINARY_PATH={made}\n" in text
+    program, config = tmp_path / "haproxy", tmp_path / "haproxy.cfg"
+    config.write_text("defaults\n    mode http\n")
+    subprocess.run([sys.executable, "-m", "serin.serve.haproxy", str(program)], check=True)
+    told = subprocess.run([str(program), "-v", "-f", str(config)], capture_output=True, text=True, check=True)
+    assert told.stdout.startswith("HAProxy version")
+    assert "timeout http-request 10s" in config.read_text()
 
 
 def test_a_drain_cuts_no_request_off(cluster: Any, service: dict[str, Any]) -> None:

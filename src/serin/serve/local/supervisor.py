@@ -25,7 +25,7 @@ from serin.clients.serving_state import FolderState, SupervisorInfo
 from serin.core.errors import RetryableError, ServingError
 from serin.core.params import ServeParams, StorageParams
 from serin.serve.gateway.access.key_file import KeyFile
-from serin.serve.local.haproxy import write_program
+from serin.serve.haproxy import write_program
 from serin.serve.local.ports import free_ports, require_free
 from serin.serve.local.processes import end_all, reap
 from serin.serve.local.settings import RunSettings, environment, haproxy_program

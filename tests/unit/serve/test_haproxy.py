@@ -3,7 +3,9 @@
 import subprocess
 from pathlib import Path
 
-from serin.serve.local.haproxy import program
+import pytest
+
+from serin.serve.haproxy import program
 
 CONFIG = """defaults
     timeout client 90s
@@ -46,16 +48,24 @@ listen stats
 """
 
 
-def test_what_is_changed_in_the_config_and_nothing_else(tmp_path: Path) -> None:
+ANYWHERE = CHANGED.replace("    bind 127.0.0.1:9901\n", "    bind :9901\n").replace(
+    "  bind 127.0.0.1:9902\n", "  bind *:9902\n"
+)
+
+
+@pytest.mark.parametrize(("of_loopback", "changed"), [((9902, 9901), CHANGED), ((), ANYWHERE)])
+def test_what_is_changed_in_the_config_and_nothing_else(
+    tmp_path: Path, of_loopback: tuple[int, ...], changed: str
+) -> None:
     stand_in = tmp_path / "ha proxy"
     stand_in.write_text('#!/bin/sh\necho "$@"\n')
     stand_in.chmod(0o700)
     config = tmp_path / "haproxy.cfg"
     config.write_text(CONFIG)
     made = tmp_path / "program"
-    made.write_text(program(str(stand_in), (9902, 9901)))
+    made.write_text(program(str(stand_in), of_loopback))
     made.chmod(0o700)
     for _ in range(2):
         done = subprocess.run([str(made), "-db", "-f", str(config), "-sf", "12"], capture_output=True, text=True)
         assert (done.returncode, done.stdout) == (0, f"-db -f {config} -sf 12\n"), done.stderr
-    assert config.read_text() == CHANGED
+    assert config.read_text() == changed
