@@ -9,7 +9,7 @@ import click
 
 from serin.cli.options import load_params, params_option
 from serin.cli.rollout_options import by_option, logged_in, output_option
-from serin.cli.serving import state_option
+from serin.cli.serving import state_of_this_machine, state_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,14 +44,14 @@ def start(revisions: tuple[str, ...], person: str | None, params_path: Path, exp
 
     Without shares all of them and stable get equal ones. A user stays with one revision until the experiment is stopped.
     """
-    params = load_params(params_path).experiment
+    params = load_params(params_path)
+    serving = state_of_this_machine(params, state, "a cluster has no experiments")
 
-    from serin.clients.serving_state import FolderState
     from serin.rollout.experiment.start import begin
     from serin.rollout.experiment.store import local_experiments
 
     place = local_experiments(experiments)
-    store, new = begin(revisions, params, FolderState(state), place, person or logged_in(), time.time())
+    store, new = begin(revisions, params.experiment, serving, place, person or logged_in(), time.time())
     click.echo(f"experiment {store.id} {'has started' if new else 'goes on'}; see 'serin experiment status --watch'")
 
 

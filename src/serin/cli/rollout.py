@@ -18,7 +18,7 @@ from serin.cli.rollout_options import (
     rollouts_option,
 )
 from serin.cli.rollout_plan import command as plan
-from serin.cli.serving import state_option
+from serin.cli.serving import state_of_this_machine, state_option
 
 if TYPE_CHECKING:
     from serin.rollout.loop import LocalRollouts
@@ -62,14 +62,15 @@ def start(revision: str, wait: bool, person: str | None, params_path: Path, roll
 
     Where that rollout is under way already it goes on, with a new loop if its own is gone.
     """
-    params = load_params(params_path).rollout
+    loaded = load_params(params_path)
+    serving = state_of_this_machine(loaded, state, "on a cluster apply a ModelRollout ('serin rollout --help')")
+    params = loaded.rollout
 
-    from serin.clients.serving_state import FolderState
     from serin.rollout.loop import LocalRollouts
     from serin.rollout.planning import least_units
     from serin.rollout.start import begin, spawn
 
-    serving, place = FolderState(state), LocalRollouts(rollouts)
+    place = LocalRollouts(rollouts)
     known = set(place.ids())
     store = begin(revision, params, serving, place, person or logged_in(), time.time())
     new = store.id not in known

@@ -9,7 +9,7 @@ import click
 from serin.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from serin.clients.serving_state import ServingState
+    from serin.clients.serving_state import FolderState, ServingState
     from serin.core.params import Params
 
 state_option = click.option(
@@ -38,10 +38,25 @@ def serving_state(params: "Params", folder: Path) -> "ServingState":
 
     if params.serve.executor == "local":
         return FolderState(folder)
-    source = click.get_current_context().get_parameter_source("state")
-    if source is not click.core.ParameterSource.DEFAULT:
+    if _is_given("state"):
         raise UsageError("--state: only where serve.executor is local, and params.yaml has kubernetes; leave it out")
     return _of_cluster(params)
+
+
+def state_of_this_machine(params: "Params", folder: Path, instead: str) -> "FolderState":
+    """The folder, for a verb that acts on this machine alone; ``instead`` says what there is on a cluster.
+
+    Raises:
+        UsageError: ``serve.executor`` of params names a cluster, and no folder was given.
+    """
+    from serin.clients.serving_state import FolderState
+
+    if params.serve.executor != "local" and not _is_given("state"):
+        raise UsageError(
+            f"params.yaml says serve.executor: {params.serve.executor}, and this acts on what 'serin serve' serves on this "
+            f"machine: {instead}; for this machine name the folder with --state {folder}"
+        )
+    return FolderState(folder)
 
 
 def every_serving_state(params: "Params", folders: Sequence[Path]) -> "list[ServingState]":
@@ -58,6 +73,10 @@ def _of_cluster(params: "Params") -> "ServingState":
     from serin.clients.serving_state.cluster import ClusterState
 
     return ClusterState(connect(params, None, None), params.serve.rayservice, Path(".serin/serve/evidence"))
+
+
+def _is_given(option: str) -> bool:
+    return click.get_current_context().get_parameter_source(option) is not click.core.ParameterSource.DEFAULT
 
 
 def tell(line: str) -> None:

@@ -6,10 +6,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from serin.cli import cli
 from serin.cli.serving import serving_state, state_option
 from serin.clients.serving_state import FolderState
 from serin.clients.serving_state.cluster import ClusterState
-from serin.core.errors import ParamsError, UsageError
+from serin.core.errors import ParamsError, ServingError, UsageError
 from serin.core.params import Params, parse_params
 
 from ...cluster.standin import StandIn
@@ -51,6 +52,25 @@ def test_params_may_name_a_rayservice(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_folder_and_a_cluster_at_once_cannot_be() -> None:
     with pytest.raises(UsageError, match="--state"):
         chosen(on_cluster(), "--state", "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "instead"),
+    [
+        (["rollout", "start", "law@3f9a1c20"], "apply a ModelRollout"),
+        (["experiment", "start", "law@3f9a1c20"], "a cluster has no experiments"),
+    ],
+)
+def test_what_acts_on_this_machine_alone_says_so_where_params_name_a_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], instead: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text("{storage: {url: 's3://bucket'}, serve: {executor: kubernetes}}")
+    with pytest.raises(UsageError, match=instead):
+        CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    with pytest.raises((ServingError, UsageError), match="deploy"):  # nothing runs there
+        CliRunner().invoke(cli, [*arguments, "--state", "elsewhere"], catch_exceptions=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
 def test_a_cluster_needs_storage_that_its_nodes_reach() -> None:
