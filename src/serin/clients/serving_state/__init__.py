@@ -7,6 +7,7 @@ imported here since it takes the package kubernetes, in a cluster.
 from serin.clients.serving_state.folder import FolderState, SupervisorInfo
 from serin.clients.serving_state.state import ServingState
 from serin.clients.serving_state.values import (
+    SCALE,
     Declared,
     RevisionStatus,
     Seen,
@@ -17,6 +18,7 @@ from serin.clients.serving_state.values import (
 )
 
 __all__ = [
+    "SCALE",
     "Declared",
     "FolderState",
     "RevisionStatus",

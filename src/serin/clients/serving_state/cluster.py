@@ -23,7 +23,7 @@ from serin.clients.serving_state.serve_config import (
     topology_of,
     written,
 )
-from serin.clients.serving_state.values import RevisionStatus, Seen, Topology, Weights, weights_from
+from serin.clients.serving_state.values import RevisionStatus, Seen, Topology, Weights, seen_in, weights_from
 from serin.core.errors import InputError, RetryableError, ServingError
 
 _WEIGHTS_KEY = "weights.json"
@@ -198,17 +198,17 @@ class ClusterState:
     # ---- for gateways ----------------------------------------------------------------------------------------------------
     def look(self) -> Seen:
         """What a gateway goes by, now."""
-        return Seen(self.weights(), _ready(self._service()))
+        return _seen(self.weights(), self._service())
 
     def follow(self, heard: Callable[[Seen], None], stopped: threading.Event) -> None:
         """Watch both objects, each in a thread; what the API server does not tell stays as it was."""
         weights: Weights | None = None
-        ready: frozenset[str] | None = None
+        seen: Seen | None = None
         lock = threading.Lock()
 
         def tell() -> None:
-            if weights is not None and ready is not None:
-                heard(Seen(weights, ready))
+            if weights is not None and seen is not None:
+                heard(replace(seen, weights=weights))
 
         def of_weights(found: Object | None) -> None:
             nonlocal weights
@@ -217,9 +217,9 @@ class ClusterState:
                 tell()
 
         def of_service(found: Object | None) -> None:
-            nonlocal ready
+            nonlocal seen
             with lock:
-                ready = frozenset() if found is None else _ready(found)
+                seen = Seen() if found is None else _seen(Weights(), found)
                 tell()
 
         watch_s = self.patience.watch_s
@@ -249,8 +249,10 @@ class ClusterState:
         return found
 
 
-def _ready(service: Object) -> frozenset[str]:
-    return frozenset(name for name, entry in status_of(service).items() if entry.state == "ready")
+def _seen(weights: Weights, service: Object) -> Seen:
+    """One that is declared and does not show yet starts, too."""
+    starting = RevisionStatus("starting")
+    return seen_in(weights, {**dict.fromkeys(topology_of(service).revisions, starting), **status_of(service)})
 
 
 def _weights_in(found: Object | None) -> Weights:

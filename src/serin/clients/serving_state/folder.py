@@ -22,7 +22,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from serin.clients.files import read_json, write_json
-from serin.clients.serving_state.values import RevisionStatus, Seen, Topology, Weights, declared_from, weights_from
+from serin.clients.serving_state.values import (
+    RevisionStatus,
+    Seen,
+    Topology,
+    Weights,
+    declared_from,
+    seen_in,
+    weights_from,
+)
 from serin.core.errors import InputError, RetryableError
 
 _log = logging.getLogger(__name__)
@@ -190,8 +198,7 @@ class FolderState:
 
     def look(self) -> Seen:
         """What a gateway goes by, now. Raises InputError where a file is damaged."""
-        ready = (name for name, entry in self.status().items() if entry.state == "ready")
-        return Seen(self.weights(), frozenset(ready))
+        return seen_in(self.weights(), self.status())
 
     def follow(self, heard: Callable[[Seen], None], stopped: threading.Event) -> None:
         """Look at the files' stamps ten times a second, and tell when they changed."""

@@ -6,38 +6,82 @@ from typing import Any
 
 import yaml
 
-from serin.clients.serving_state.values import Declared, RevisionStatus, Topology, declared_from
-from serin.core.errors import InputError
+from serin.clients.serving_state.values import SCALE, Declared, RevisionStatus, Topology, declared_from
+from serin.core.errors import InputError, ServingError
+from serin.core.params import RevisionParams
 from serin.core.revision import Revision
 
 REVISION_BUILDER = "serin.serve.revisions.application:build"
 """The import path of an application that Serin owns; its args are a ``Declared`` and the revision's name."""
+_AUTOSCALING = {
+    "min_replicas": "min_replicas",
+    "max_replicas": "max_replicas",
+    "target_ongoing": "target_ongoing_requests",
+}
+"""Names of ``serve.revisions.autoscaling``, and Serve's own (``ray.serve.config.AutoscalingConfig``)."""
+_SCALES = frozenset({"HEALTHY", "UPSCALING", "DOWNSCALING"})
+"""A deployment of which some replicas answer (``ray.serve.schema.DeploymentStatus``)."""
+
+
+def scale_options(settings: RevisionParams) -> dict[str, Any]:
+    """How many replicas a revision has, in Serve's words (``ray.serve.schema.DeploymentSchema``)."""
+    if settings.autoscaling is None:
+        return {"num_replicas": settings.replicas}
+    scaling = settings.autoscaling.model_dump()
+    return {"autoscaling_config": {theirs: scaling[ours] for ours, theirs in _AUTOSCALING.items()}}
+
+
+def deployment_of(revision: Revision) -> str:
+    """The deployment whose replicas run vLLM, as ``ray.serve.llm``'s builder calls it."""
+    return f"LLMServer:{revision.label}"
 
 
 def application_of(revision: str, declared: Declared) -> dict[str, Any]:
-    """A revision as ``ray.serve.schema.ServeApplicationSchema`` has it."""
+    """A revision as ``ray.serve.schema.ServeApplicationSchema`` has it.
+
+    Its scale stands apart from its args, of which Serve makes the version of its code: other args restart every replica.
+    """
     named = Revision.parse(revision)
     arguments = {key: value for key, value in asdict(declared).items() if key != "path"}
-    return {
+    scale = {key: arguments["settings"].pop(key) for key in SCALE if key in arguments["settings"]}
+    application: dict[str, Any] = {
         "name": named.label,
         "route_prefix": named.route,
         "import_path": REVISION_BUILDER,
         "args": {"revision": revision, **arguments},
     }
+    if scale:
+        options = scale_options(RevisionParams.model_validate(scale))
+        application["deployments"] = [{"name": deployment_of(named), **options}]
+    return application
 
 
 def applications_with(config: Mapping[str, Any], present: Topology, wanted: Topology) -> list[dict[str, Any]]:
-    """The applications of ``config``, in their order, for ``wanted`` instead of ``present``; new ones come last."""
+    """The applications of ``config``, in their order, for ``wanted`` instead of ``present``; new ones come last.
+
+    Raises:
+        ServingError: a revision that runs is to autoscale from now on, or no longer: Serve would restart it.
+    """
     kept = []
     for application in config["applications"]:
         revision = _revision_in(application)
         if revision is None:
             kept.append(application)
         elif revision in wanted.revisions:
-            same = wanted.revisions[revision] == present.revisions[revision]
-            kept.append(application if same else application_of(revision, wanted.revisions[revision]))
+            before, after = present.revisions[revision], wanted.revisions[revision]
+            if _autoscales(before) != _autoscales(after):
+                kept_to = "autoscaling" if _autoscales(before) else "a fixed number of replicas"
+                raise ServingError(
+                    f"{revision} runs with {kept_to}, and Serve would restart it to change that: "
+                    f"'serin undeploy {revision}' first, or keep to it"
+                )
+            kept.append(application if before == after else application_of(revision, after))
     new = [name for name in wanted.revisions if name not in present.revisions]
     return kept + [application_of(name, wanted.revisions[name]) for name in new]
+
+
+def _autoscales(declared: Declared) -> bool:
+    return declared.settings.get("autoscaling") is not None
 
 
 def read_serve_config(service: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,8 +107,18 @@ def topology_of(service: Mapping[str, Any]) -> Topology:
         revision = _revision_in(application)
         if revision is not None:
             arguments = {key: value for key, value in application["args"].items() if key != "revision"}
-            revisions[revision] = declared_from(arguments)
+            settings = {**(arguments.get("settings") or {}), **_scale_in(application)}
+            revisions[revision] = declared_from({**arguments, "settings": settings})
     return Topology(int(service["metadata"].get("generation", 0)), revisions)
+
+
+def _scale_in(application: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``application_of`` wrote of a revision's scale, as its settings have it."""
+    (options,) = application.get("deployments") or [{}]
+    scaling = options.get("autoscaling_config")
+    if scaling is not None:
+        return {"autoscaling": {ours: scaling[theirs] for ours, theirs in _AUTOSCALING.items()}}
+    return {"replicas": options["num_replicas"]} if "num_replicas" in options else {}
 
 
 def status_of(service: Mapping[str, Any]) -> dict[str, RevisionStatus]:
@@ -93,16 +147,23 @@ def _applications_seen(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]
 
 
 def _judged(application: Mapping[str, Any]) -> RevisionStatus:
-    """Serve's words (ray.serve.schema.ApplicationStatus) in ours."""
+    """Serve's words (ray.serve.schema.ApplicationStatus) in ours.
+
+    Nothing counts replicas here. Some of them are lost where Serve says UNHEALTHY, which it never does before all were there
+    once, and while it scales some are not there yet: the others answer, and HAProxy asks none that does not.
+    """
     state = str(application.get("status", ""))
     if state == "RUNNING":
         return RevisionStatus("ready")
     deployments = (application.get("serveDeploymentStatuses") or {}).values()
     said = [str(application.get("message") or ""), *(str(each.get("message") or "") for each in deployments)]
-    message = "\n".join(filter(None, said))
+    message = last_words("\n".join(filter(None, said)))
     if state == "DEPLOY_FAILED":
-        return RevisionStatus("failed", last_words(message))
-    return RevisionStatus("starting", last_words(message) if state == "UNHEALTHY" else "")
+        return RevisionStatus("failed", message)
+    scales = bool(deployments) and {str(each.get("status")) for each in deployments} <= _SCALES
+    if state == "UNHEALTHY" or (state == "DEPLOYING" and scales):
+        return RevisionStatus("ready", message)
+    return RevisionStatus("starting")
 
 
 def last_words(message: str) -> str:

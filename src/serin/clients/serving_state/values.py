@@ -6,6 +6,9 @@ from typing import Any
 
 from serin.core.errors import InputError
 
+SCALE = ("replicas", "autoscaling")
+"""Settings of a revision that may change while it runs; any other would restart it under its clients."""
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -94,6 +97,16 @@ class Seen:
     weights: Weights = Weights()
     ready: frozenset[str] = frozenset()
     """Revisions that answer."""
+    starting: frozenset[str] = frozenset()
+    """Those that do not yet, or not again after a crash."""
+
+
+def seen_in(weights: Weights, status: Mapping[str, RevisionStatus]) -> Seen:
+    """What gateways go by, out of how revisions are."""
+    ready, starting = (
+        frozenset(name for name, entry in status.items() if entry.state == state) for state in ("ready", "starting")
+    )
+    return Seen(weights, ready, starting)
 
 
 def weights_from(value: Any) -> Weights:

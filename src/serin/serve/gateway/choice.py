@@ -42,6 +42,10 @@ class UnknownModelError(ServingError):
     """The request names a model that does not run here."""
 
 
+class StartingModelError(ServingError):
+    """The request names a revision that does not answer yet, or not again after a crash."""
+
+
 class ForbiddenChoiceError(ServingError):
     """The caller may not choose a revision."""
 
@@ -75,7 +79,13 @@ def shadow_of(nonce: str, weights: Weights) -> str | None:
 
 
 def choose(
-    model: str | None, unit: str, weights: Weights, running: Collection[str], override: str | None, may_override: bool
+    model: str | None,
+    unit: str,
+    weights: Weights,
+    running: Collection[str],
+    starting: Collection[str],
+    override: str | None,
+    may_override: bool,
 ) -> Choice:
     """The arm and revision of a request.
 
@@ -86,6 +96,7 @@ def choose(
     Raises:
         NoStableError: nothing has been deployed yet.
         UnknownModelError: no such model or revision runs.
+        StartingModelError: the revision that the caller named will run.
         ForbiddenChoiceError: the caller named a revision, and may not.
     """
     if override is not None or (model is not None and "@" in model):
@@ -94,7 +105,7 @@ def choose(
                 f"this key may not choose a revision: it needs the scope {OVERRIDE_SCOPE!r}; without "
                 f"{OVERRIDE_HEADER.decode()}, and with {PRODUCTION!r} as the model, production answers"
             )
-        return _chosen_by_client(override or model or "", weights, running)
+        return _chosen_by_client(override or model or "", weights, running, starting)
     if weights.stable is None:
         raise NoStableError("no revision is deployed: run 'serin deploy REVISION'")
     if model is not None and model != PRODUCTION:
@@ -111,9 +122,11 @@ def choose(
     return Choice("stable", weights.stable, weights.canary_weight, weights.rollout)
 
 
-def _chosen_by_client(model: str, weights: Weights, running: Collection[str]) -> Choice:
+def _chosen_by_client(model: str, weights: Weights, running: Collection[str], starting: Collection[str]) -> Choice:
     known = set(running) | weights.revisions()
     matches = sorted(revision for revision in known if revision.startswith(model))
+    if not matches and any(revision.startswith(model) for revision in starting):
+        raise StartingModelError(f"model {model!r} is starting: try again")
     if len(matches) != 1:
         raise _unknown(model, known)
     arm = "canary" if matches[0] == weights.canary else "stable"

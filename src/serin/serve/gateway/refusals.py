@@ -15,6 +15,7 @@ Refusal = Literal[
     "key_tokens",
     "body",
     "model",
+    "starting",
     "override",
     "forged_id",
     "no_stable",
@@ -33,6 +34,7 @@ key_requests   429: the key's requests of a minute are used up
 key_tokens     429: the key's tokens of a minute are used up
 body           4xx: it is too large, too slow, no JSON, or asks for something in a way that is not taken; or it never came whole
 model          404: the model that it names is not served
+starting       503: the revision that it names does not answer yet, or not again after a crash
 override       403: it names a revision, and may not
 forged_id      403: feedback for an answer that no gateway gave
 no_stable      503: no revision is there for everybody

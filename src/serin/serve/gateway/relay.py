@@ -15,6 +15,7 @@ from serin.serve.gateway.choice import (
     Choice,
     ForbiddenChoiceError,
     NoStableError,
+    StartingModelError,
     UnknownModelError,
     choose,
     may_choose,
@@ -40,6 +41,7 @@ _REFUSALS: dict[type[ServingError], Refusal] = {
     NoStableError: "no_stable",
     ForbiddenChoiceError: "override",
     UnknownModelError: "model",
+    StartingModelError: "starting",
 }
 _TYPES = {429: "rate_limit_exceeded", 502: "bad_gateway", 503: "service_unavailable", 504: "timeout"}
 
@@ -101,7 +103,7 @@ class Relay:
         unit = unit_of(headers, value, caller_id, nonce)
         try:
             choice = self._choose(value.get("model"), unit, headers, None if caller is None else caller.scopes)
-        except (NoStableError, ForbiddenChoiceError, UnknownModelError) as error:
+        except tuple(_REFUSALS) as error:
             self.refused(_REFUSALS[type(error)])
             await _refuse(send, error, nonce)
             return
@@ -146,6 +148,7 @@ class Relay:
             unit,
             self.watcher.weights,
             self.watcher.running,
+            self.watcher.starting,
             headers.get(OVERRIDE_HEADER),
             may_choose(scopes),
         )
@@ -303,7 +306,7 @@ def _cancel(shadow: asyncio.Task[None] | None) -> None:
 async def _refuse(send: Send, error: ServingError, nonce: str) -> None:
     """Answer a request that no revision was chosen for."""
     lines = [(b"x-request-id", nonce.encode())]
-    if isinstance(error, NoStableError):
+    if isinstance(error, NoStableError | StartingModelError):
         await send_error(send, 503, str(error), "service_unavailable", [*lines, (b"retry-after", b"5")])
     elif isinstance(error, ForbiddenChoiceError):
         await send_error(send, 403, str(error), "forbidden", lines)

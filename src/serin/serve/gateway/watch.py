@@ -21,6 +21,8 @@ class StateWatcher:
         self.weights = Weights()
         self.running: frozenset[str] = frozenset()
         """Revisions that may be asked: they answer, and are not about to be removed."""
+        self.starting: frozenset[str] = frozenset()
+        """Those that will answer."""
         self._changed = asyncio.Event()
         self._stopped = threading.Event()
         self._acknowledging: asyncio.Task[None] | None = None
@@ -57,6 +59,7 @@ class StateWatcher:
             return
         self.weights = seen.weights
         self.running = seen.ready - set(seen.weights.retiring)
+        self.starting = seen.starting - set(seen.weights.retiring)
         self._changed.set()
 
     async def _acknowledge(self) -> None:

@@ -1,11 +1,14 @@
 """A revision as a Ray Serve application: vLLM behind direct streaming, one model, one route."""
 
+import hashlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from serin.clients.serving_state import declared_from
+from serin.clients.serving_state import SCALE, declared_from
+from serin.clients.serving_state.serve_config import scale_options
 from serin.core.params import RevisionParams, ServeParams
 from serin.core.revision import Revision
 from serin.serve.drain import replica_s
@@ -48,22 +51,13 @@ def engine_arguments(
 
 def deployment_options(params: ServeParams, revision: str, settings: RevisionParams) -> dict[str, Any]:
     """How Ray Serve runs a revision's replicas (``ray.serve.schema.DeploymentSchema``)."""
-    options: dict[str, Any] = {
+    return {
         "name": Revision.parse(revision).label,
         "max_constructor_retry_count": _START_TRIES,
         "health_check_period_s": _HEALTH_PERIOD_S,
         "health_check_timeout_s": 30.0,
         "graceful_shutdown_timeout_s": replica_s(params.request_timeout_s),
-    }
-    if settings.autoscaling is None:
-        return options | {"num_replicas": settings.replicas}
-    scaling = settings.autoscaling
-    return options | {
-        "autoscaling_config": {
-            "min_replicas": scaling.min_replicas,
-            "max_replicas": scaling.max_replicas,
-            "target_ongoing_requests": scaling.target_ongoing,
-        }
+        **scale_options(settings),
     }
 
 
@@ -107,8 +101,18 @@ def llm_config(
 
 
 def application(params: ServeParams, revision: str, model: Path, settings: RevisionParams, on_gpu: bool) -> Any:
-    """The Serve application of one revision whose model lies on this machine. Needs a running Ray."""
-    return _built(llm_config(params, revision, model, settings, on_gpu, traces=_traces()))
+    """The Serve application of one revision whose model lies on this machine. Needs a running Ray.
+
+    Deployed again with another scale it keeps the replicas that run: Serve restarts those of another version, and gives an
+    application that comes by ``serve.run`` a new one each time, unless its deployments name theirs.
+    """
+    built = _built(llm_config(params, revision, model, settings, on_gpu, traces=_traces()))
+    others = settings.model_dump(mode="json", exclude=set(SCALE))
+    version = hashlib.sha256(json.dumps([revision, str(model), others], sort_keys=True).encode()).hexdigest()
+    for part in (built, built._ingress_request_router):
+        if part is not None:
+            part._bound_deployment._version = version
+    return built
 
 
 def build(arguments: Mapping[str, Any]) -> Any:

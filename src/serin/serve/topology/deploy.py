@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from serin.clients.serving_state import Declared, FolderState, RevisionStatus, ServingState, Weights
+from serin.clients.serving_state import SCALE, Declared, FolderState, RevisionStatus, ServingState, Weights
 from serin.clients.storage import Storage
 from serin.core.errors import ServingError
 from serin.core.params import RevisionParams, ServeParams
@@ -14,8 +14,6 @@ from serin.serve.topology.settings import check_vllm_arguments
 
 _SAY_EVERY_S = 5.0
 _START_TRIES = 2
-_SCALE = ("replicas", "autoscaling")
-"""What may change while a revision runs; anything else would restart it under its clients."""
 
 
 def deploy(
@@ -49,7 +47,9 @@ def deploy(
     entry = state.status().get(revision)
     if entry is not None and entry.state == "failed":
         withdraw(state, revision, params.start_timeout_s)
-    _declare(state, revision, _declaration(settings, storage, published, state))
+    changed = _declare(state, revision, _declaration(settings, storage, published, state))
+    if changed and entry is not None and entry.state == "ready":
+        tell(f"{revision} goes on answering while replicas come and go")
     try:
         _wait_until_ready(params, state, revision, tell)
     except BaseException:
@@ -81,11 +81,12 @@ def _declaration(settings: RevisionParams, storage: Storage, published: Publishe
     return Declared(published.prefix, None, published.lineage, told)
 
 
-def _declare(state: ServingState, revision: str, declared: Declared) -> None:
+def _declare(state: ServingState, revision: str, declared: Declared) -> bool:
+    """Whether that changes anything."""
     present = state.topology().revisions.get(revision)
     if present is not None and _beside_scale(present) != _beside_scale(declared):
         raise ServingError(
-            f"{revision} runs with other settings ({dict(present.settings)}), and all but {' and '.join(_SCALE)} are for its "
+            f"{revision} runs with other settings ({dict(present.settings)}), and all but {' and '.join(SCALE)} are for its "
             f"whole life: 'serin undeploy {revision}' first, or deploy it as it is"
         )
     state.change_topology(
@@ -93,10 +94,11 @@ def _declare(state: ServingState, revision: str, declared: Declared) -> None:
             topology if topology.revisions.get(revision) == declared else topology.with_revision(revision, declared)
         )
     )
+    return present != declared
 
 
 def _beside_scale(declared: Declared) -> Declared:
-    return replace(declared, settings={k: v for k, v in declared.settings.items() if k not in _SCALE})
+    return replace(declared, settings={k: v for k, v in declared.settings.items() if k not in SCALE})
 
 
 def _welcomed(present: Weights, revision: str) -> Weights:

@@ -213,6 +213,57 @@ def test_status_is_what_serve_says(state: ClusterState) -> None:
     assert found[names["DEPLOY_FAILED"]].message == "ValueError: no such dtype"
 
 
+@pytest.mark.parametrize(
+    ("application", "deployment", "told"),
+    [
+        ("DEPLOYING", "UPDATING", "starting"),
+        ("DEPLOYING", "UPSCALING", "ready"),
+        ("DEPLOYING", "DOWNSCALING", "ready"),
+        ("UNHEALTHY", "UNHEALTHY", "ready"),
+        ("DEPLOY_FAILED", "DEPLOY_FAILED", "failed"),
+    ],
+)
+def test_a_revision_answers_while_it_scales_or_has_lost_a_replica(
+    state: ClusterState, application: str, deployment: str, told: str
+) -> None:
+    state.change_topology(lambda t: t.with_revision(A, declared(replicas=2)))
+    deployments = {"law-aaaaaaaa": {"status": deployment, "message": ""}, "LLMRouter": {"status": "HEALTHY"}}
+    show(state, {"law-aaaaaaaa": {"status": application, "serveDeploymentStatuses": deployments}})
+    assert state.status()[A].state == told
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray's own, when it is imported
+def test_scaling_a_revision_restarts_no_replica(state: ClusterState, api: StandIn) -> None:
+    from ray.serve._private.deploy_utils import get_app_code_version
+    from ray.serve.schema import ServeApplicationSchema
+
+    def version_with(**settings: Any) -> str:
+        state.change_topology(lambda t: t.with_revision(A, declared(**settings)))
+        assert opened(api).topology().revisions[A].settings == settings
+        application = ServeApplicationSchema.model_validate(config_of(api)["applications"][1])
+        return get_app_code_version(application)
+
+    one = version_with(gpus=2)
+    assert version_with(gpus=2, replicas=2) == version_with(gpus=2, replicas=1) == one
+    assert version_with(gpus=4, replicas=1) != one
+    (deployment,) = config_of(api)["applications"][1]["deployments"]
+    assert deployment == {"name": "LLMServer:law-aaaaaaaa", "num_replicas": 1}
+
+
+def test_the_bounds_of_autoscaling_may_move_but_not_whether_there_is_any(state: ClusterState, api: StandIn) -> None:
+    def scaled(most: int) -> Declared:
+        return declared(autoscaling={"min_replicas": 1, "max_replicas": most, "target_ongoing": 8.0})
+
+    for most in (2, 4):
+        state.change_topology(lambda t, most=most: t.with_revision(A, scaled(most)))
+        assert opened(api).topology().revisions[A] == scaled(most)
+    (deployment,) = config_of(api)["applications"][1]["deployments"]
+    assert deployment["autoscaling_config"] == {"min_replicas": 1, "max_replicas": 4, "target_ongoing_requests": 8.0}
+    with pytest.raises(ServingError, match="runs with autoscaling, and Serve would restart it"):
+        state.change_topology(lambda t: t.with_revision(A, declared(replicas=2)))
+    assert opened(api).topology().revisions[A] == scaled(4)
+
+
 def show(state: ClusterState, applications: dict[str, Any]) -> None:
     """What the operator writes."""
     status = {"activeServiceStatus": {"rayClusterName": "c1", "applicationStatuses": applications}}
@@ -245,6 +296,7 @@ def test_a_gateway_hears_of_new_weights_and_of_revisions_that_answer(state: Clus
     weights = state.change_weights(lambda w: replace(w, stable=A))
     until(lambda: followed[-1].weights == weights, "the weights")
     state.change_topology(lambda t: t.with_revision(A, declared()))
+    until(lambda: followed[-1] == Seen(weights, starting=frozenset({A})), "the revision that starts")
     show(state, {"law-aaaaaaaa": {"status": "RUNNING"}})
     until(lambda: followed[-1] == Seen(weights, frozenset({A})), "the revision")
 

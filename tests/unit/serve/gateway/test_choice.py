@@ -1,11 +1,20 @@
 import pytest
 
 from serin.clients.serving_state import Weights
-from serin.serve.gateway.choice import ForbiddenChoiceError, UnknownModelError, choose, may_choose, shadow_of, unit_of
+from serin.serve.gateway.choice import (
+    ForbiddenChoiceError,
+    StartingModelError,
+    UnknownModelError,
+    choose,
+    may_choose,
+    shadow_of,
+    unit_of,
+)
 
-STABLE, CANARY, OTHER = "law-qa@aaaaaaaa", "law-qa@bbbbbbbb", "law-qa@cccccccc"
+STABLE, CANARY, OTHER, LATE = (f"law-qa@{letter * 8}" for letter in "abcd")
 ROLLOUT = Weights(stable=STABLE, canary=CANARY, canary_weight=0.25, rollout="r", salt="s")
 RUNNING = (STABLE, CANARY, OTHER)
+STARTING = (LATE,)
 
 
 def test_the_first_name_that_a_request_gives_is_its_unit() -> None:
@@ -21,20 +30,29 @@ def test_the_first_name_that_a_request_gives_is_its_unit() -> None:
 
 def test_a_revision_is_for_those_who_may_choose() -> None:
     for model, override in ((CANARY, None), ("serin", CANARY), (None, "law-qa@bbbb")):
-        choice = choose(model, "u", ROLLOUT, RUNNING, override, may_override=True)
+        choice = choose(model, "u", ROLLOUT, RUNNING, STARTING, override, may_override=True)
         assert (choice.revision, choice.arm, choice.rollout, choice.fallback) == (CANARY, "canary", None, None)
         with pytest.raises(ForbiddenChoiceError, match="may not choose a revision"):
-            choose(model, "u", ROLLOUT, RUNNING, override, may_override=False)
+            choose(model, "u", ROLLOUT, RUNNING, STARTING, override, may_override=False)
     assert may_choose(None)
     assert not may_choose({"inference", "admin"})
     assert may_choose({"override"})
     with pytest.raises(UnknownModelError, match="nobody"):
-        choose("serin", "u", ROLLOUT, RUNNING, "nobody", may_override=True)
+        choose("serin", "u", ROLLOUT, RUNNING, STARTING, "nobody", may_override=True)
+
+
+@pytest.mark.parametrize("name", [LATE, "law-qa@ddd"])
+def test_a_revision_that_will_answer_is_told_apart_from_none(name: str) -> None:
+    for model, override in ((name, None), ("serin", name)):
+        with pytest.raises(StartingModelError, match="try again"):
+            choose(model, "u", ROLLOUT, RUNNING, STARTING, override, may_override=True)
+    with pytest.raises(UnknownModelError):
+        choose("law-qa@ddde", "u", ROLLOUT, RUNNING, STARTING, None, may_override=True)
 
 
 def test_an_experiments_variants_get_their_weights_and_fall_back_to_stable() -> None:
     weights = Weights(stable=STABLE, experiment="e", variants={CANARY: 0.3, OTHER: 0.2}, salt="s")
-    choices = [choose("law-qa", f"u{i}", weights, RUNNING, None, may_override=False) for i in range(4000)]
+    choices = [choose("law-qa", f"u{i}", weights, RUNNING, STARTING, None, may_override=False) for i in range(4000)]
     shares = {name: sum(c.revision == name for c in choices) / 4000 for name in RUNNING}
     assert shares == pytest.approx({STABLE: 0.5, CANARY: 0.3, OTHER: 0.2}, abs=0.03)
     assert {c.fallback for c in choices if c.revision != STABLE} == {STABLE}

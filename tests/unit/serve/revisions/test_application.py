@@ -1,11 +1,17 @@
 """What Ray and vLLM are told of a revision."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from serin.clients.serving_state.serve_config import deployment_of
 from serin.core.params import AutoscalingParams, RevisionParams, ServeParams
+from serin.core.revision import Revision
 from serin.serve.revisions.application import llm_config
 
 REVISION = "law@" + "a" * 64
@@ -36,6 +42,38 @@ def test_replicas_are_fixed_or_come_with_the_load() -> None:
     scaled = told(autoscaling=AutoscalingParams(min_replicas=1, max_replicas=4, target_ongoing=8))["deployment_config"]
     assert "num_replicas" not in scaled
     assert scaled["autoscaling_config"] == {"min_replicas": 1, "max_replicas": 4, "target_ongoing_requests": 8}
+
+
+SCALED = """
+import json, sys
+from pathlib import Path
+from serin.core.params import RevisionParams, ServeParams
+from serin.serve.revisions.application import application
+
+revision, model, *given = sys.argv[1:]
+for settings in map(json.loads, given):
+    made = application(ServeParams(), revision, Path(model), RevisionParams(**settings), on_gpu=False)
+    deployments = [part._bound_deployment for part in (made, made._ingress_request_router)]
+    print(json.dumps([[each.name, each.version, each.num_replicas] for each in deployments]))
+"""
+
+
+def test_another_scale_is_no_other_version_of_a_revision(tmp_path: Path) -> None:
+    """Serve keeps replicas of the same version, and restarts the others (``ray.serve._private.version``)."""
+    settings = [
+        {"vllm": {"seed": 7}, "replicas": 1},
+        {"vllm": {"seed": 7}, "replicas": 2},
+        {"vllm": {"seed": 7}, "autoscaling": {"max_replicas": 2}},
+        {"vllm": {"seed": 8}},
+    ]
+    command = [sys.executable, "-c", SCALED, REVISION, str(tmp_path), *map(json.dumps, settings)]
+    environment = {**os.environ, "RAY_SERVE_LLM_ENABLE_DIRECT_STREAMING": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    one, two, scaling, other = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("[["))
+    assert one[0][0] == deployment_of(Revision.parse(REVISION))
+    assert (one[0][2], two[0][2]) == (1, 2)
+    assert len({version for made in (one, two, scaling) for _, version, _ in made}) == 1
+    assert {version for _, version, _ in other}.isdisjoint({version for _, version, _ in one})
 
 
 def test_a_replica_may_finish_the_longest_request() -> None:

@@ -155,6 +155,9 @@ async def test_what_comes_to_no_revision_is_counted_by_reason(here: Stand) -> No
     assert await ask(headers={"origin": "https://elsewhere.example"}, prompt="x") == 403
     assert await ask(headers={"x-request-timeout": "never"}, prompt="x") == 400
     assert await ask(model="nobody", prompt="x") == 404
+    here.gateway.watcher.starting = frozenset({"law@" + "c" * 64})
+    async with here.http.post("/v1/completions", json={"prompt": "x", "model": "law@ccc"}) as answer:
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
     request_id = (await here.chat()).headers["x-request-id"]
     assert await ask("/v1/feedback", request_id=f"made{request_id[4:]}", score=1.0) == 403
     here.split(stable=None)
@@ -163,5 +166,5 @@ async def test_what_comes_to_no_revision_is_counted_by_reason(here: Stand) -> No
     assert await ask(prompt="x") == 503
     await here.seen.told()
     counted = refused(here)
-    assert counted == {"origin": 1, "body": 1, "model": 1, "forged_id": 1, "no_stable": 1, "draining": 1}
+    assert counted == {"origin": 1, "body": 1, "model": 1, "starting": 1, "forged_id": 1, "no_stable": 1, "draining": 1}
     assert value(here, "requests_total") == 1
