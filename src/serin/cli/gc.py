@@ -40,12 +40,13 @@ def command(
     """Remove merged models from storage that nothing refers to, and evidence that no rollout needs any more.
 
     Kept is what is published, deployed, an output of this folder, or pointed to by DVC in a branch or tag; workspaces of
-    others are not seen, which the grace period is for as well. Of the evidence that gateways of a cluster ship, what is younger
-    than the grace period stays, and all since the oldest rollout began that is under way. What was captured always stays.
+    others are not seen, which the grace period is for as well. Of the evidence that gateways write, here or for a cluster,
+    what is younger than the grace period stays, and all since the oldest rollout or experiment began that is under way. What was
+    captured always stays.
     """
     params = load_params(params_path)
 
-    from serin.clients.evidence import removal
+    from serin.clients.serving_state import FolderState
     from serin.clients.storage import open_storage
     from serin.publish.removal import collect
     from serin.rollout import old_evidence
@@ -53,13 +54,18 @@ def command(
     storage = open_storage(params.storage)
     project = Path.cwd()
     now, grace = datetime.now(UTC), timedelta(days=grace_days)
-    found = collect.plan(storage, project, every_serving_state(params, states), all_commits, now, grace)
-    evidence = old_evidence.plan(storage, now, grace)
+    serving = every_serving_state(params, states)
+    found = collect.plan(storage, project, serving, all_commits, now, grace)
+    here = [old_evidence.plan_here(state, now, grace) for state in serving if isinstance(state, FolderState)]
+    evidence = [old_evidence.plan_shipped(storage, now, grace), *here]
     _show(found)
-    _show_evidence(evidence)
+    for plan in evidence:
+        _show_evidence(plan)
+    objects = sum(plan.old.objects for plan in evidence)
+    size_bytes = found.size_bytes + sum(plan.old.size_bytes for plan in evidence)
     going = [
         *([_counted(len(found.removed), "model")] if found.removed else []),
-        *([f"{_counted(evidence.old.objects, 'object')} of evidence"] if evidence.old.objects else []),
+        *([f"{_counted(objects, 'object')} of evidence"] if objects else []),
     ]
     if not going:
         click.echo("nothing to remove")
@@ -70,8 +76,9 @@ def command(
         click.confirm(f"Remove {what} for good?", abort=True)
     if found.removed:
         collect.remove(found, storage, despite_doubts)
-    removal.remove(evidence.old, storage)
-    click.echo(f"removed {what}, {found.size_bytes + evidence.old.size_bytes:,} bytes")
+    for plan in evidence:
+        plan.remove(storage)
+    click.echo(f"removed {what}, {size_bytes:,} bytes")
 
 
 def _show(plan: "Plan") -> None:
@@ -87,12 +94,13 @@ def _show(plan: "Plan") -> None:
 
 
 def _show_evidence(plan: "EvidencePlan") -> None:
+    place = f"in {plan.place}"
     for doubt in plan.doubts:
-        click.echo(f"doubt   all evidence stays, since a rollout cannot be read ({doubt})", err=True)
+        click.echo(f"doubt   all evidence {place} stays ({doubt})", err=True)
     if plan.before is not None and plan.holder is not None:
-        click.echo(f"keep    evidence since {plan.before:%Y-%m-%d %H:%M} UTC, since {plan.holder}")
+        click.echo(f"keep    evidence {place} from {plan.before:%Y-%m-%d %H:%M} UTC on, since {plan.holder}")
     if plan.before is not None and plan.old.objects:
-        shown = f"evidence until {plan.before:%Y-%m-%d %H:%M} UTC"
+        shown = f"evidence {place} until {plan.before:%Y-%m-%d %H:%M} UTC"
         click.echo(f"remove  {shown}  {plan.old.size_bytes:>15,} bytes  no rollout needs it any more")
 
 

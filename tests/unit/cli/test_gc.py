@@ -7,7 +7,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from serin.cli.gc import command
+from serin.clients.evidence.folder import FolderWriter
 from serin.clients.evidence.shipped import StorageWriter
+from serin.clients.serving_state import FolderState
 
 from ..publish.outputs import Project
 
@@ -58,6 +60,21 @@ def test_with_force_it_does_not_ask(project: Project) -> None:
     assert "removed 1 model," in gc("--grace-days", "0", "--force").stdout
     project.publish()  # verifies every byte of what is left
     assert "nothing to remove" in gc("--grace-days", "0", "--force").stdout
+
+
+@pytest.mark.usefixtures("project")
+def test_old_evidence_of_this_machine_goes_too() -> None:
+    gc("--grace-days", "0", "--force")
+    state = FolderState(Path(".serin/serve"))
+    state.change_topology(lambda topology: topology)
+    for replica in ("old", "young"):
+        writer = FolderWriter(state.evidence_path(replica))
+        writer.append({"n": 0})
+        writer.close()
+    os.utime(state.evidence_path("old"), (1e9, 1e9))
+    assert f"in {state.name} until" in gc("--dry-run").stdout
+    assert "removed 1 object of evidence," in gc("--force").stdout
+    assert [path.name for path in state.evidence_folder.iterdir()] == ["young.jsonl"]
 
 
 def test_old_evidence_goes_too_and_what_was_captured_stays(project: Project) -> None:

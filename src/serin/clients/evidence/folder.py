@@ -1,8 +1,14 @@
-"""Evidence in a folder: one file of JSON lines a gateway replica, which only grows."""
+"""Evidence in a folder: files of JSON lines, each of one gateway replica, which only grow and may be removed when they are old.
+
+<replica>.jsonl        the first of them
+<replica>.<n>.jsonl    where it went on when that one had grown large
+"""
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -11,28 +17,31 @@ from serin.clients.evidence.lines import line_of, rows_of
 
 _LOG = logging.getLogger(__name__)
 _WAITING_BYTES = 64 << 20
+_PART_BYTES = 64 << 20
 _CHUNK_BYTES = 1 << 20
 _CLOCK_SLACK_S = 60.0
 
 
 class FolderWriter:
-    """Appends to one file. What a full disk does not take waits in memory, and goes before all that comes later.
+    """Appends to one file after the other. What a full disk does not take waits in memory, and goes before all that comes later.
 
-    Unlike the file of a log, which loses lines then and turns over, since nothing is decided by it.
+    Unlike the file of a log, which loses lines then, since nothing is decided by it.
 
     Args:
-        path: the file; rows of an earlier process with the same name stay.
+        path: the first file; rows of an earlier process with the same name stay, and are gone on with.
         waiting_bytes: the most that waits; rows beyond that are dropped and counted.
+        part_bytes: a file that has so many is followed by another one, so that old ones can be removed while it goes on.
     """
 
-    def __init__(self, path: Path, waiting_bytes: int = _WAITING_BYTES) -> None:
+    def __init__(self, path: Path, waiting_bytes: int = _WAITING_BYTES, part_bytes: int = _PART_BYTES) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
         self.dropped = 0
+        self._first = path
         self._waiting = bytearray()
         self._waiting_bytes = waiting_bytes
+        self._part_bytes = part_bytes
         self._fails = False
-        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        self._open(max(_parts(path), default=0))
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
             self._waiting += b"\n"  # ends the line that an earlier process was killed in
@@ -52,8 +61,24 @@ class FolderWriter:
         self._write()
         os.close(self._file)
 
+    def _open(self, part: int) -> None:
+        path = self._first if part == 0 else self._first.with_suffix(f".{part}.jsonl")
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        self.path, self._part = path, part
+
+    def _go_on(self) -> None:
+        """Leave a file that has grown large, or that was removed since the last row, when it was old."""
+        found = os.fstat(self._file)
+        if found.st_nlink and found.st_size < self._part_bytes:
+            return
+        left = self._file
+        self._open(self._part + 1 if found.st_nlink else self._part)
+        os.close(left)
+
     def _write(self) -> None:
         try:
+            if self._waiting:
+                self._go_on()
             while self._waiting:
                 del self._waiting[: os.write(self._file, self._waiting)]
         except OSError as error:
@@ -93,6 +118,41 @@ class FolderReader:
                         yield Chunk(path.name, start, file.tell(), tuple(rows_of(lines)))
             except FileNotFoundError:
                 continue  # removed meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class OldFiles:
+    """What may go of a folder: files that were written last before ``until_t`` (Unix seconds)."""
+
+    until_t: float
+    paths: tuple[Path, ...]
+    size_bytes: int
+
+    @property
+    def objects(self) -> int:
+        """How many files."""
+        return len(self.paths)
+
+
+def old_files(folder: Path, t: float) -> OldFiles:
+    """Those that no reader needs that asks for what was after ``t`` (Unix seconds) or later; nothing is written."""
+    until_t = t - _CLOCK_SLACK_S
+    found = {path: path.stat() for path in sorted(folder.glob("*.jsonl"))}
+    old = {path: stat.st_size for path, stat in found.items() if stat.st_mtime < until_t}
+    return OldFiles(until_t, tuple(old), sum(old.values()))
+
+
+def remove_files(old: OldFiles) -> None:
+    """Remove them, but for those that were written meanwhile; a gateway that lives begins its file anew."""
+    for path in old.paths:
+        if path.exists() and path.stat().st_mtime < old.until_t:
+            path.unlink()
+
+
+def _parts(first: Path) -> list[int]:
+    """The numbers of the files that follow a replica's first one."""
+    named = re.compile(rf"{re.escape(first.stem)}\.(\d+)\.jsonl")
+    return [int(found[1]) for path in first.parent.glob("*.jsonl") if (found := named.fullmatch(path.name))]
 
 
 def _first_since(file: IO[bytes], size: int, t: float) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from serin.clients.evidence import Chunk
-from serin.clients.evidence.folder import FolderReader, FolderWriter
+from serin.clients.evidence.folder import FolderReader, FolderWriter, old_files, remove_files
 
 
 def read(folder: Path, positions: dict[str, int], since_t: float = 0.0) -> list[int]:
@@ -84,3 +84,42 @@ def test_what_is_older_than_the_question_is_passed_over_in_a_large_file(tmp_path
     found = read(tmp_path, {}, since_t=9_000.0)
     assert 7_500 < found[0] <= 8_940
     assert found == list(range(found[0], 10_000))
+
+
+def test_a_file_that_has_grown_large_is_followed_by_another_one(tmp_path: Path) -> None:
+    path = tmp_path / "host.example-7.jsonl"
+    writer = FolderWriter(path, part_bytes=30)
+    for n in range(9):
+        writer.append({"n": n})
+    writer.close()
+    names = ["host.example-7.1.jsonl", "host.example-7.2.jsonl", "host.example-7.jsonl"]
+    assert sorted(found.name for found in tmp_path.iterdir()) == names
+    again = FolderWriter(path, part_bytes=30)
+    assert again.path.name == names[1], "where the process before it ended"
+    again.append({"n": 9})
+    again.close()
+    assert sorted(read(tmp_path, {})) == list(range(10))
+
+
+def test_what_is_old_goes_and_what_was_written_meanwhile_stays(tmp_path: Path) -> None:
+    for name in ("old.jsonl", "idle.jsonl", "young.jsonl"):
+        (tmp_path / name).write_bytes(b'{"n": 1}\n')
+    for name in ("old.jsonl", "idle.jsonl"):
+        os.utime(tmp_path / name, (1e9, 1e9))
+    found = old_files(tmp_path, 1e9 + 3600)
+    assert (found.objects, found.size_bytes) == (2, 18)
+    (tmp_path / "idle.jsonl").write_bytes(b'{"n": 2}\n')
+    remove_files(found)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["idle.jsonl", "young.jsonl"]
+
+
+def test_a_gateway_whose_old_file_was_removed_loses_no_row(tmp_path: Path) -> None:
+    writer = FolderWriter(tmp_path / "a.jsonl")
+    writer.append({"n": 1})
+    os.utime(tmp_path / "a.jsonl", (1e9, 1e9))
+    remove_files(old_files(tmp_path, 2e9))
+    assert not (tmp_path / "a.jsonl").exists()
+    for n in (2, 3):
+        writer.append({"n": n})
+    assert read(tmp_path, {}) == [2, 3]
+    writer.close()
