@@ -5,7 +5,8 @@ python benchmarks/gateway_path.py [--rounds 3] [--streams 1 8 32 128] [--peers s
 All serve one small model with random weights, all are up at once, and every number of streams is measured in turns: a round asks
 each path for the same streams of 64 tokens. Clients are ``fast_http.py``, so what is told apart is the paths. CPU seconds are
 those of all of a path's processes. LiteLLM's proxy stands before the bare server, in an environment of its own
-(``litellm_peers.txt``). It takes about 15 minutes, and wants a machine on which nothing else runs.
+(``litellm_peers.txt``). It takes about 40 minutes on two cores, and wants a machine on which nothing else runs. What idles beside
+a path costs it, too, where there are few cores: without any name after ``--peers`` only Serin is up beside the bare server.
 """
 
 import argparse
@@ -36,6 +37,7 @@ from serin.clients.serving_state import FolderState
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks/results/gateway_path.txt"
+RESULT_ALONE = ROOT / "benchmarks/results/gateway_path_alone.txt"
 NAME = "small"
 BARE, SERIN, SERVE_LLM, LITELLM = "bare vLLM", "serin", "serve.llm", "litellm"
 _TOKENS = 64
@@ -284,7 +286,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 8, 32, 128])
     parser.add_argument("--peers", nargs="*", choices=(SERVE_LLM, LITELLM), default=[SERVE_LLM, LITELLM])
-    parser.add_argument("--write", action="store_true", help=f"keep the table in {RESULT.name}")
+    parser.add_argument(
+        "--write", action="store_true", help=f"keep the table in {RESULT.name}; without peers in {RESULT_ALONE.name}"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, ExitStack() as running:
         folder = Path(name)
@@ -300,7 +304,7 @@ def main() -> None:
     text = "\n".join([*lines, *table(paths, arguments.streams)])
     print(text)
     if arguments.write:
-        write_atomically(RESULT, f"{text}\n".encode())
+        write_atomically(RESULT if arguments.peers else RESULT_ALONE, f"{text}\n".encode())
 
 
 if __name__ == "__main__":
