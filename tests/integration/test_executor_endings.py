@@ -21,7 +21,7 @@ from serin.job.rendering import rendered
 from ..cluster.standin import Exit, StandIn, Succeed, Work
 from .cluster import controlled
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 class Project:

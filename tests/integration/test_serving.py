@@ -42,6 +42,7 @@ pytestmark = pytest.mark.timeout(900)
 
 BACK_S = 45.0
 """Until new requests succeed: 10 s on a machine that does nothing else, three to four times that beside other tests."""
+STREAM_TOKENS = 64
 QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "How long may a probation period last?"}]
 
 VLLM_BENCHMARK = """
@@ -83,11 +84,11 @@ class Production:
         assert info is not None
         return info
 
-    def wait_for(self, what: str, timeout_s: float, seen: Any) -> None:
+    def wait_for(self, what: str, timeout_s: float, seen: Any, every_s: float = 0.2) -> None:
         deadline = time.monotonic() + timeout_s
         while not seen():
             assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}; {self.state.status()}"
-            time.sleep(0.2)
+            time.sleep(every_s)
 
 
 def free_port() -> int:
@@ -337,7 +338,7 @@ def evidence(production: Production) -> list[dict[str, Any]]:
 @contextmanager
 def watched_streams(production: Production, model: str, clients: int) -> Iterator[Watched]:
     """Clients that stream all the while; some have been answered already."""
-    with watching(f"http://127.0.0.1:{production.port}", model, clients, tokens=64) as watched:
+    with watching(f"http://127.0.0.1:{production.port}", model, clients, STREAM_TOKENS) as watched:
         production.wait_for("streams", 60, lambda: len(watched.whole) >= 2 * clients)
         yield watched
 
@@ -350,8 +351,16 @@ def having(pids: Iterable[int], *words: str) -> list[int]:
 
 
 def kill_in_mid_stream(watched: Watched, production: Production, pids: Iterable[int]) -> float:
-    """``kill -9`` while two clients are in mid-stream; returns when that was, by the clock of what is watched."""
-    production.wait_for("two in mid-stream", 60, lambda: len(watched.streaming) >= 2)
+    """``kill -9`` while two clients are at the beginning of a stream; returns when that was, by the clock of what is watched.
+
+    At its end all of it may have been sent already, and wait for a client that the machine gives no time.
+    """
+    production.wait_for(
+        "two at the beginning of a stream",
+        60,
+        lambda: sum(events <= STREAM_TOKENS // 4 for events in list(watched.streaming.values())) >= 2,
+        every_s=0.01,
+    )
     when = time.monotonic()
     for pid in pids:
         os.kill(pid, signal.SIGKILL)

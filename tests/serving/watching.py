@@ -30,8 +30,8 @@ class Watched:
     """What clients have seen; times are seconds of ``time.monotonic``."""
 
     seen: list[Ended] = field(default_factory=list)
-    streaming: set[int] = field(default_factory=set)
-    """The threads of the clients that have got the first event of a stream, and not its end."""
+    streaming: dict[int, int] = field(default_factory=dict)
+    """How many events of its stream each client has got that has the first one, and not yet the last; by its thread."""
 
     @property
     def whole(self) -> list[Ended]:
@@ -82,7 +82,7 @@ def watching(url: str, model: str, clients: int, tokens: int) -> Iterator[Watche
             each.result(120)
 
 
-def _stream(http: httpx.Client, url: str, model: str, tokens: int, streaming: set[int]) -> Ended:
+def _stream(http: httpx.Client, url: str, model: str, tokens: int, streaming: dict[int, int]) -> Ended:
     began = time.monotonic()
     body = {
         "model": model,
@@ -99,12 +99,12 @@ def _stream(http: httpx.Client, url: str, model: str, tokens: int, streaming: se
                 return Ended(began, time.monotonic(), False, told, answer.headers.get("retry-after"))
             for line in _lines(answer):
                 if line.startswith("data: "):
-                    streaming.add(threading.get_ident())
                     lines.append(line)
+                    streaming[threading.get_ident()] = len(lines)
     except httpx.HTTPError as error:
         return Ended(began, time.monotonic(), False, repr(error))
     finally:
-        streaming.discard(threading.get_ident())
+        streaming.pop(threading.get_ident(), None)
     told = next((line[:200] for line in lines if line.startswith('data: {"error"')), None)
     return Ended(began, time.monotonic(), told is None and _is_whole(lines), told)
 
