@@ -39,7 +39,8 @@ def deployment_of(revision: Revision) -> str:
 def application_of(revision: str, declared: Declared) -> dict[str, Any]:
     """A revision as ``ray.serve.schema.ServeApplicationSchema`` has it.
 
-    Its scale stands apart from its args, of which Serve makes the version of its code: other args restart every replica.
+    Its scale stands apart from its args, of which Serve makes the version of its code: other args restart every replica. One
+    that has no scale at first is restarted, too, when it gets one, since Serve then sees options that it did not see before.
     """
     named = Revision.parse(revision)
     arguments = {key: value for key, value in asdict(declared).items() if key != "path"}

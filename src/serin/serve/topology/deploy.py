@@ -73,8 +73,10 @@ def withdraw(state: ServingState, revision: str, timeout_s: float) -> None:
 
 
 def _declaration(settings: RevisionParams, storage: Storage, published: Published, state: ServingState) -> Declared:
-    """On this machine the model is fetched now; on a cluster by whichever node runs it."""
-    told = settings.model_dump(exclude_unset=True)
+    """On this machine the model is fetched now; on a cluster by whichever node runs it. The scale is always told."""
+    told = settings.model_dump(exclude_unset=True, exclude=set(SCALE))
+    scale = "replicas" if settings.autoscaling is None else "autoscaling"
+    told |= settings.model_dump(include={scale})
     if isinstance(state, FolderState):
         folder = storage.fetch_folder(published.prefix, state.models_folder / published.revision.label)
         return Declared(published.prefix, str(folder), published.lineage, told)

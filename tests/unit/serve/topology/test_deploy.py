@@ -98,6 +98,9 @@ def test_the_first_is_stable_the_second_waits_and_is_scaled_and_goes(
     with operated(opened(api)) as runs:
         weights = deploy(PARAMS, RevisionParams(), storage, first, state, lambda _: None)
         assert weights.stable == str(first.revision)
+        assert state.topology().revisions[str(first.revision)].settings == {"replicas": 1}, (
+            "else Serve restarts it to scale it"
+        )
         assert deploy(PARAMS, RevisionParams(), storage, second, state, lambda _: None).stable == str(first.revision)
         deploy(PARAMS, RevisionParams(replicas=3), storage, second, state, lambda _: None)
         assert state.topology().revisions[str(second.revision)].settings == {"replicas": 3}
