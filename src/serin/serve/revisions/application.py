@@ -19,6 +19,9 @@ _HEALTH_PERIOD_S = 2.0
 _START_TRIES = 2
 _GPU_MEMORY = 0.9
 """The part of its GPUs' memory that a revision takes: vLLM's own default, of which a share of a GPU gets its share."""
+_ON_THIS_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+"""vLLM's engine computes in its own process, as on one GPU: a process of 0.8 GB less, and ready in two thirds of the time. The one
+apart is for machines of many cores, whose threads it binds to them."""
 PARAMS_VARIABLE = "SERIN_SERVE_PARAMS"
 """The section ``serve`` of params in JSON: what every revision of a Ray cluster has in common."""
 
@@ -106,7 +109,8 @@ def application(params: ServeParams, revision: str, model: Path, settings: Revis
     Deployed again with another scale it keeps the replicas that run: Serve restarts those of another version, and gives an
     application that comes by ``serve.run`` a new one each time, unless its deployments name theirs.
     """
-    built = _built(llm_config(params, revision, model, settings, on_gpu, traces=_traces()))
+    config = llm_config(params, revision, model, settings, on_gpu, traces=_traces())
+    built = _built(config if on_gpu else config | {"runtime_env": {"env_vars": _ON_THIS_CPU}})
     others = settings.model_dump(mode="json", exclude=set(SCALE))
     version = hashlib.sha256(json.dumps([revision, str(model), others], sort_keys=True).encode()).hexdigest()
     for part in (built, built._ingress_request_router):
