@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from serin.clients.storage.faults import ForbiddenError, NoBucketError
 from serin.core.errors import SerinError
 
 _LAST_S = 30.0
@@ -16,7 +17,7 @@ class Every:
     """Within its block, calls ``act`` every so many seconds in a thread of its own; at the end once more, until it succeeds.
 
     A failure is told once, and the next call tries again. The thread is a daemon: a pod that must end waits for storage no longer
-    than ``last_s``.
+    than ``last_s``, and not at all for one that refuses it.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class Every:
         self._tell = tell
         self._last_s = last_s
         self._failing = False
+        self._refused = False
         self._changed = threading.Event()
         self._ending = False
         self._thread = threading.Thread(target=self._work, name=what.replace(" ", "-"), daemon=True)
@@ -55,7 +57,7 @@ class Every:
             is_last = self._ending
             self._try()
         until = time.monotonic() + self._last_s
-        while self._failing and time.monotonic() < until:
+        while self._failing and not self._refused and time.monotonic() < until:
             time.sleep(min(self._seconds, _PAUSE_S))
             self._try()
 
@@ -66,6 +68,7 @@ class Every:
             if not self._failing:
                 self._tell(f"{self._what} could not be stored ({error}); the work goes on, and it is tried again")
             self._failing = True
+            self._refused = isinstance(error, ForbiddenError | NoBucketError)
         else:
             if self._failing and not self._ending:  # what is told at the end would come too late for the log itself
                 self._tell(f"storage answers again: {self._what} is stored")

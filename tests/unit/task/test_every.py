@@ -3,6 +3,9 @@
 import threading
 import time
 
+import pytest
+
+from serin.clients.storage.faults import ForbiddenError, NoBucketError
 from serin.core.errors import StorageError
 from serin.task.every import Every
 
@@ -68,3 +71,17 @@ def test_at_the_end_it_gives_up_in_time() -> None:
     with Every(0.01, act, "the log", lambda _: None, last_s=0.2):
         pass
     assert time.monotonic() - begun < 60
+
+
+@pytest.mark.parametrize("refusal", [ForbiddenError, NoBucketError])
+def test_at_the_end_it_waits_for_no_storage_that_refuses(refusal: type[StorageError]) -> None:
+    asked = 0
+
+    def act() -> None:
+        nonlocal asked
+        asked += 1
+        raise refusal("no")
+
+    with Every(3600, act, "the log", lambda _: None, last_s=600):
+        pass
+    assert asked == 1
