@@ -2,7 +2,7 @@
 
 bitsandbytes hands functions to ``torch.compile`` as it is imported, and that imports torch's whole compiler; what it would
 compile is for devices without kernels of bitsandbytes' own. transformers imports scikit-learn, pandas and SciPy, where they are
-installed, for one curve of assisted generation.
+installed, for one curve of assisted generation, and SciPy for the loss of finding objects in pictures.
 """
 
 import importlib
@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _UNCOMPILED = "TORCHDYNAMO_DISABLE"  # torch/_dynamo/eval_frame.py
-_HIDDEN = "sklearn"
+_HIDDEN = ("sklearn", "scipy")
 
 
 def import_libraries() -> None:
     """Import them, unless that has been done; environment and modules are afterwards what they were."""
     with _uncompiled(), _hidden():
         importlib.import_module("transformers.generation.candidate_generator")
+        importlib.import_module("transformers.loss.loss_utils")
         importlib.import_module("bitsandbytes")
 
 
@@ -37,11 +38,20 @@ def _uncompiled() -> Iterator[None]:
 
 @contextmanager
 def _hidden() -> Iterator[None]:
-    if _HIDDEN in sys.modules:
-        yield
-        return
-    sys.modules[_HIDDEN] = None  # type: ignore[assignment]  # Python's own way to say that a module cannot be imported
+    hidden = [name for name in _HIDDEN if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]  # Python's own way to say that a module cannot be imported
+    _look_again()
     try:
         yield
     finally:
-        del sys.modules[_HIDDEN]
+        for name in hidden:
+            del sys.modules[name]
+        _look_again()
+
+
+def _look_again() -> None:
+    """Let transformers look whether SciPy can be imported: it has looked when it was imported itself, and remembers."""
+    from transformers.utils.import_utils import is_scipy_available
+
+    is_scipy_available.cache_clear()
