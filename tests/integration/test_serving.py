@@ -254,9 +254,7 @@ def test_a_taken_port_is_named_and_the_running_start_is_left_alone(
 
 def test_a_rollout_splits_users_and_a_person_can_end_it(production: Production) -> None:
     """Clients that ask all the while notice nothing: neither of start, abort and promotion, nor that the loop is killed."""
-    slow = production.folder / "slow.yaml"  # else a slow machine proves the canary before it is aborted
-    slow.write_text((production.folder / "params.yaml").read_text().replace("hold_s: 0.5", "hold_s: 3600"))
-    start = ["rollout", "start", "--params", str(slow)]
+    start = ["rollout", "start", "--params", held_rollout(production)]
     with watched_streams(production, "serin", clients=2) as watched:
         started = production.serin(*start, production.canary)
         assert started.returncode == 0, started.stderr
@@ -294,13 +292,15 @@ def test_a_crash_of_the_canary_costs_no_client_an_error(production: Production) 
     command = ["traffic", "--dataset", str(questions), "--until-decided", "--report", str(report)]
     with ThreadPoolExecutor(1) as beside:
         traffic = beside.submit(production.serin, *command)
-        started = production.serin("rollout", "start", production.canary)
+        started = production.serin("rollout", "start", production.canary, "--params", held_rollout(production))
         assert started.returncode == 0, started.stderr
-        production.wait_for("both revisions answer", 60, lambda: {"stable", "canary"} <= arms_seen(production))
+        rollout = production.state.weights().rollout
+        assert rollout is not None
+        production.wait_for("both arms answer", 60, lambda: {"stable", "canary"} <= arms_seen(production, rollout))
         with watched_streams(production, production.canary, clients=3) as watched:
             replica = having(run_of(production), "ServeReplica", Revision.parse(production.canary).label, "LLMServer")
             killed = kill_in_mid_stream(watched, production, replica)
-            production.wait_for("a failover", 60, lambda: failovers(production) > 0)
+            production.wait_for("a failover", 60, lambda: failovers(production, rollout) > 0)
             production.wait_for("the abort", 60, lambda: production.state.weights().rollout is None)
         seen = traffic.result(60)
     assert watched.lies == []
@@ -319,16 +319,24 @@ def test_a_crash_of_the_canary_costs_no_client_an_error(production: Production) 
     )
 
 
-def arms_seen(production: Production) -> set[str]:
-    return {line["arm"] for line in outcomes(production) if line["rollout"]}
+def held_rollout(production: Production) -> str:
+    """Params of a rollout that stays at half of the users: else a fast machine proves the canary before the test is done with it."""
+    path = production.folder / "held.yaml"
+    params = (production.folder / "params.yaml").read_text()
+    path.write_text(params.replace("rollout: {hold_s: 0.5,", "rollout: {steps: [0.5, 1], hold_s: 3600,"))
+    return str(path)
 
 
-def failovers(production: Production) -> int:
-    return sum(line["failover"] and line["error"] for line in outcomes(production))
+def arms_seen(production: Production, rollout: str) -> set[str]:
+    return {line["arm"] for line in outcomes(production, rollout) if not line["error"]}
 
 
-def outcomes(production: Production) -> list[dict[str, Any]]:
-    return [line for line in evidence(production) if line["type"] == "outcome"]
+def failovers(production: Production, rollout: str) -> int:
+    return sum(line["failover"] and line["error"] for line in outcomes(production, rollout))
+
+
+def outcomes(production: Production, rollout: str) -> list[dict[str, Any]]:
+    return [line for line in evidence(production) if line["type"] == "outcome" and line["rollout"] == rollout]
 
 
 def evidence(production: Production) -> list[dict[str, Any]]:
