@@ -320,7 +320,7 @@ def test_a_crash_of_the_canary_costs_no_client_an_error(production: Production) 
 
 
 def held_rollout(production: Production) -> str:
-    """Params of a rollout that stays at half of the users: else a fast machine proves the canary before the test is done with it."""
+    """Params of a rollout that stays at half of the users: else a machine may prove the canary before the test is done."""
     path = production.folder / "held.yaml"
     params = (production.folder / "params.yaml").read_text()
     path.write_text(params.replace("rollout: {hold_s: 0.5,", "rollout: {steps: [0.5, 1], hold_s: 3600,"))

@@ -20,8 +20,8 @@ _START_TRIES = 2
 _GPU_MEMORY = 0.9
 """The part of its GPUs' memory that a revision takes: vLLM's own default, of which a share of a GPU gets its share."""
 _ON_THIS_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-"""vLLM's engine computes in its own process, as on one GPU: a process of 0.8 GB less, and ready in two thirds of the time. The one
-apart is for machines of many cores, whose threads it binds to them."""
+"""vLLM's engine computes in its own process, as on one GPU: 0.8 GB less, and ready in two thirds of the time. The process apart
+is for machines of many cores, whose threads it binds to them."""
 PARAMS_VARIABLE = "SERIN_SERVE_PARAMS"
 """The section ``serve`` of params in JSON: what every revision of a Ray cluster has in common."""
 
