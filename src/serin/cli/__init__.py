@@ -66,7 +66,8 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code; see ``serin.core.errors`` for the codes.
 
-    SIGTERM unwinds the command as Ctrl-C does, so that scratch folders go and what it started is ended.
+    SIGTERM unwinds the command as Ctrl-C does, so that scratch folders go and what it started is ended. One that has failed says
+    why and ends with its own code, even where torchrun ends it meanwhile because another process has failed too.
     """
     signal.signal(signal.SIGTERM, _terminated)
     os.environ.setdefault("TQDM_DISABLE", "1")  # a verb shows its own progress, without the bars of libraries between
@@ -81,14 +82,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         sys.exit(2)
     except SerinError as error:
+        signal.signal(signal.SIGTERM, _ends_already)
         click.echo(f"serin: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         if not error.strerror:
             raise
+        signal.signal(signal.SIGTERM, _ends_already)
         where = f": {error.filename}" if error.filename else ""
         click.echo(f"serin: {error.strerror}{where}; nothing half-written was kept, run the command again", err=True)
         sys.exit(1)
+
+
+def _ends_already(number: int, frame: FrameType | None) -> None:
+    """Nothing: the last words are said."""
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature is signal's

@@ -60,3 +60,17 @@ def test_a_base_model_without_chat_template_ends_with_78_and_writes_nothing(tiny
     assert done.returncode == 78
     assert "no chat template" in done.stderr
     assert not (tmp_path / "artifacts" / "base").exists()
+
+
+def test_a_failure_keeps_its_words_and_its_code_when_it_is_ended_meanwhile(tmp_path: Path) -> None:
+    """As torchrun ends one process once another has failed of the same fault."""
+    program = (
+        "import atexit, os, signal\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGTERM))\n"
+        "from serin.cli import main\n"
+        "main(['train', '--params', 'nowhere.yaml'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    alone = serin("train", "--params", "nowhere.yaml", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (alone.returncode, alone.stderr)
+    assert "nowhere.yaml" in alone.stderr
