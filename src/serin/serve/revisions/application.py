@@ -19,9 +19,8 @@ _HEALTH_PERIOD_S = 2.0
 _START_TRIES = 2
 _GPU_MEMORY = 0.9
 """The part of its GPUs' memory that a revision takes: vLLM's own default, of which a share of a GPU gets its share."""
-_ON_THIS_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-"""vLLM's engine computes in its own process, as on one GPU: 0.8 GB less, and ready in two thirds of the time. The process apart
-is for machines of many cores, whose threads it binds to them."""
+_ONE_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+"""vLLM puts the process that Ray asks for on a CPU back unless this says that there is to be none."""
 PARAMS_VARIABLE = "SERIN_SERVE_PARAMS"
 """The section ``serve`` of params in JSON: what every revision of a Ray cluster has in common."""
 
@@ -85,8 +84,11 @@ def llm_config(
         traces: where its spans go; None: nowhere.
     """
     callback: dict[str, Any] = {"callback_class": "serin.serve.revisions.local_model.LocalModel"}
-    if prefix is not None:
+    here = prefix is None
+    if not here:
         callback["callback_kwargs"] = {"prefix": prefix}
+    elif not on_gpu:
+        callback["callback_kwargs"] = {"one_process": True}
     config: dict[str, Any] = {
         "model_loading_config": {"model_id": revision, "model_source": str(model)},
         "engine_kwargs": engine_arguments(params, revision, settings, on_gpu, traces),
@@ -95,7 +97,8 @@ def llm_config(
         "deployment_config": deployment_options(params, revision, settings),
     }
     if not on_gpu:
-        return config | {"accelerator_config": {"kind": "cpu"}}
+        own = {"runtime_env": {"env_vars": _ONE_PROCESS}} if here else {}
+        return config | {"accelerator_config": {"kind": "cpu"}} | own
     if settings.accelerator_type is not None:
         config["accelerator_type"] = settings.accelerator_type
     if settings.gpus < 1:
@@ -109,8 +112,7 @@ def application(params: ServeParams, revision: str, model: Path, settings: Revis
     Deployed again with another scale it keeps the replicas that run: Serve restarts those of another version, and gives an
     application that comes by ``serve.run`` a new one each time, unless its deployments name theirs.
     """
-    config = llm_config(params, revision, model, settings, on_gpu, traces=_traces())
-    built = _built(config if on_gpu else config | {"runtime_env": {"env_vars": _ON_THIS_CPU}})
+    built = _built(llm_config(params, revision, model, settings, on_gpu, traces=_traces()))
     others = settings.model_dump(mode="json", exclude=set(SCALE))
     version = hashlib.sha256(json.dumps([revision, str(model), others], sort_keys=True).encode()).hexdigest()
     for part in (built, built._ingress_request_router):
