@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.warm.start import Warm
+
 from serin.clients.kubernetes import open_cluster
 from serin.controller.loop.controller import Controller, Settings
 from serin.controller.loop.lease import LeaseTimes
@@ -20,11 +22,11 @@ _PATIENT = LeaseTimes(duration_s=120.0, give_up_s=90.0)
 
 
 @contextmanager
-def real_pods(folder: Path) -> Iterator[StandIn]:
+def real_pods(folder: Path, warm: Warm) -> Iterator[StandIn]:
     """A cluster whose pods run ``python -m serin task`` in folders of their own."""
     with StandIn() as standin, controlled(standin):
         passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        standin.pods.default = Run(folder, passed)
+        standin.pods.default = Run(folder, passed, warm.popen)
         yield standin
 
 

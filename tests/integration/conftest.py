@@ -5,9 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.warm.start import Warm
 
 from .attempts import Attempts
 from .training import write_dataset
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _vllm_in_one_process() -> Iterator[None]:
+    """vLLM's engine computes itself, as on one GPU: on a CPU it would start a process for that, which imports everything again."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -53,11 +62,16 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def attempts() -> Iterator[Attempts]:
+def warm() -> Iterator[Warm]:
     """Starts processes that have everything imported."""
-    server = Attempts()
-    yield server
-    server.close()
+    starting = Warm()
+    yield starting
+    starting.close()
+
+
+@pytest.fixture(scope="session")
+def attempts(warm: Warm) -> Attempts:
+    return Attempts(warm)
 
 
 @pytest.fixture(scope="session")

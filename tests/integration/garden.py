@@ -4,10 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.warm.start import Warm
 
 from serin.clients.files import write_jsonl
 from serin.core.params import Params
@@ -16,20 +18,32 @@ ROOT = Path(__file__).parents[2]
 ASKED = ("How long is rule", "Tell me about the garden's rule", "Does anything end", "My neighbour names")
 
 
-def run(folder: Path, *command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """A module's command (``dvc``, ``serin``) in the project, with this Python's programs on the path."""
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=folder,
-        env={**os.environ, "PATH": programs, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@dataclass(frozen=True)
+class Garden:
+    """The project's folder, and how commands start there."""
+
+    folder: Path
+    warm: Warm
+
+    def run(self, *command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        """A module's command (``dvc``, ``serin``) in the project, with this Python's programs on the path."""
+        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return self.warm.run(
+            [sys.executable, "-m", *command],
+            cwd=self.folder,
+            env={**os.environ, "PATH": programs, **environment},
+            text=True,
+        )
+
+    def change(self, section: str, **values: Any) -> None:
+        """Change values of params.yaml."""
+        path = self.folder / "params.yaml"
+        params = yaml.safe_load(path.read_text())
+        params.setdefault(section, {}).update(values)
+        path.write_text(yaml.safe_dump(params))
 
 
-def write_project(folder: Path, base: Path, **sections: Any) -> None:
+def new_garden(folder: Path, warm: Warm, base: Path, **sections: Any) -> Garden:
     """A clone's dvc.yaml with another base model, other data and quick params, and ``dvc init``; nothing has run."""
     shutil.copy(ROOT / "dvc.yaml", folder)
     shutil.copytree(base, folder / "examples/labour-law/base")
@@ -61,5 +75,7 @@ def write_project(folder: Path, base: Path, **sections: Any) -> None:
         },
     }
     (folder / "params.yaml").write_text(yaml.safe_dump(params | sections))
-    done = run(folder, "dvc", "init", "--no-scm", "-q")
+    garden = Garden(folder, warm)
+    done = garden.run("dvc", "init", "--no-scm", "-q")
     assert done.returncode == 0, done.stderr
+    return garden

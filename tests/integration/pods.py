@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.warm.start import Warm
+
 from serin.clients.dvc_remote import put
 from serin.clients.storage import Storage, open_storage
 from serin.core.params import StorageParams
@@ -58,6 +60,7 @@ class Pods:
     root: Path
     storage: StorageParams
     params: dict[str, Any]
+    warm: Warm
     environment: dict[str, str] = field(default_factory=dict)
     started: list[Pod] = field(default_factory=list)
 
@@ -74,7 +77,7 @@ class Pods:
         return f"runs/team/law-0a1b2c3d/{stage}"
 
     def start(self, name: str, task: Task, *before: str, **environment: str) -> Pod:
-        """The pod's process, in its own folder; the command ``before`` starts it."""
+        """The pod's process, in its own folder; where there is a command ``before``, it starts a new Python."""
         folder = self.root / name
         (folder / "home").mkdir(parents=True)
         own = {
@@ -87,7 +90,7 @@ class Pods:
         }
         inherited = {key: value for key, value in os.environ.items() if key not in ("SERIN_RUNS", "SERIN_TASK")}
         with (folder / "printed").open("wb") as printed:
-            process = subprocess.Popen(
+            process = self.warm.popen(
                 [*before, sys.executable, "-m", "serin", "task"],
                 cwd=folder,
                 env={**inherited, **own, **self.environment, **environment},

@@ -1,22 +1,21 @@
-"""``serin`` as one of several processes, the second of which is struck by a blow.
+"""A blow that falls in the second of several processes that torchrun starts."""
 
-torchrun ... struck.py BLOW ARGUMENTS...: BLOW is one of ``attempts.Blow`` as JSON.
-"""
-
-import importlib
-import json
 import os
-import sys
+from collections.abc import Mapping
+from typing import Any
+
+import serin.cli
+
+from .attempts import strike
 
 
-def main(blow: str, *arguments: str) -> None:
-    """Put the blow where it is to fall, and run the command."""
-    if os.environ["RANK"] == "1":
-        importlib.import_module("attempts").strike(json.loads(blow))  # beside this file
-    from serin.cli import main as serin
+def prepare(blow: Mapping[str, Any]) -> None:
+    """In torchrun's own process, whose forks the others are: put the blow where it is to fall, in that one alone."""
+    main = serin.cli.main
 
-    serin(arguments)
+    def struck(*arguments: Any, **options: Any) -> Any:
+        if os.environ["RANK"] == "1":
+            strike(blow)
+        return main(*arguments, **options)
 
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    serin.cli.main = struck  # type: ignore[assignment]

@@ -9,47 +9,50 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.warm.start import Warm
 
 from ..cluster.standin import StandIn
-from . import garden
 from .cluster import real_pods
+from .garden import Garden, new_garden
 
 pytestmark = pytest.mark.timeout(900)
 ON_CLUSTER = {"train": "adapter", "merge": "merged", "evaluate": "evaluation", "publish": "published"}
 
 
 @pytest.fixture(scope="module")
-def cluster(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+def cluster(s3_endpoint: str, warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     """Uses the S3 server's credentials, as the pods' ServiceAccount would give them."""
     assert s3_endpoint
-    with real_pods(tmp_path_factory.mktemp("pods")) as standin:
+    with real_pods(tmp_path_factory.mktemp("pods"), warm) as standin:
         yield standin
 
 
-def run(folder: Path, cluster: StandIn, *command: str) -> "subprocess.CompletedProcess[str]":
-    return garden.run(folder, *command, KUBECONFIG=str(cluster.kubeconfig))
+def run(project: Garden, cluster: StandIn, *command: str) -> "subprocess.CompletedProcess[str]":
+    return project.run(*command, KUBECONFIG=str(cluster.kubeconfig))
 
 
 @pytest.fixture(scope="module")
-def project(tiny_base: Path, s3_endpoint: str, cluster: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(
+    warm: Warm, tiny_base: Path, s3_endpoint: str, cluster: StandIn, tmp_path_factory: pytest.TempPathFactory
+) -> Garden:
     """The repository's own pipeline, once through on the cluster."""
-    folder = tmp_path_factory.mktemp("project")
     small = {"cpu": "1", "memory": "4Gi", "gpus": 0}
-    garden.write_project(
-        folder,
+    garden = new_garden(
+        tmp_path_factory.mktemp("project"),
+        warm,
         tiny_base,
         storage={"url": "s3://serin/executor", "endpoint_url": s3_endpoint},
         executor="kubernetes",
         kubernetes={"image": "registry.example/serin-train:1", "train": small, "other": small},
     )
-    done = run(folder, cluster, "dvc", "repro")
+    done = run(garden, cluster, "dvc", "repro")
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return garden
 
 
-def locked(project: Path) -> dict[str, str]:
+def locked(project: Garden) -> dict[str, str]:
     """The hash of each stage's output in ``dvc.lock``."""
-    stages = yaml.safe_load((project / "dvc.lock").read_text())["stages"]
+    stages = yaml.safe_load((project.folder / "dvc.lock").read_text())["stages"]
     return {name: stage["outs"][0]["md5"] for name, stage in stages.items()}
 
 
@@ -58,7 +61,7 @@ def finetunes(cluster: StandIn) -> dict[str, Any]:
     return {one["spec"]["run"]["stages"][0]: one for one in cluster.list("finetunes")}
 
 
-def test_each_stage_ran_as_a_job_and_dvcs_hashes_are_the_jobs_own(project: Path, cluster: StandIn) -> None:
+def test_each_stage_ran_as_a_job_and_dvcs_hashes_are_the_jobs_own(project: Garden, cluster: StandIn) -> None:
     ran = finetunes(cluster)
     assert ran.keys() == ON_CLUSTER.keys()
     hashes = locked(project)
@@ -66,31 +69,32 @@ def test_each_stage_ran_as_a_job_and_dvcs_hashes_are_the_jobs_own(project: Path,
         assert found["status"]["phase"] == "Succeeded"
         assert found["status"]["stages"][0]["out"] == hashes[stage]
         assert found["metadata"]["name"].startswith(f"tiny-{stage}-")
-        assert (project / "artifacts" / ON_CLUSTER[stage] / "manifest.json").is_file()
+        assert (project.folder / "artifacts" / ON_CLUSTER[stage] / "manifest.json").is_file()
 
 
-def test_nothing_that_is_done_runs_again(project: Path, cluster: StandIn) -> None:
+def test_nothing_that_is_done_runs_again(project: Garden, cluster: StandIn) -> None:
     before = len(cluster.list("jobs"))
     done = run(project, cluster, "dvc", "repro")
     assert re.findall(r"Running stage '(\w+)'", done.stdout) == []
     assert len(cluster.list("jobs")) == before
 
 
-def test_another_clone_pulls_it_all_without_a_push(project: Path, cluster: StandIn, tmp_path: Path) -> None:
+def test_another_clone_pulls_it_all_without_a_push(project: Garden, cluster: StandIn, tmp_path: Path) -> None:
     for name in ("dvc.yaml", "dvc.lock", "params.yaml"):
-        shutil.copy(project / name, tmp_path)
-    assert run(tmp_path, cluster, "dvc", "init", "--no-scm", "-q").returncode == 0
-    assert run(tmp_path, cluster, "serin", "storage").returncode == 0
-    pulled = run(tmp_path, cluster, "dvc", "pull", *(f"artifacts/{out}" for out in ON_CLUSTER.values()))
+        shutil.copy(project.folder / name, tmp_path)
+    clone = Garden(tmp_path, project.warm)
+    assert run(clone, cluster, "dvc", "init", "--no-scm", "-q").returncode == 0
+    assert run(clone, cluster, "serin", "storage").returncode == 0
+    pulled = run(clone, cluster, "dvc", "pull", *(f"artifacts/{out}" for out in ON_CLUSTER.values()))
     assert pulled.returncode == 0, pulled.stderr
     weights = Path("artifacts/adapter/adapter_model.safetensors")
-    assert (tmp_path / weights).read_bytes() == (project / weights).read_bytes()
+    assert (tmp_path / weights).read_bytes() == (project.folder / weights).read_bytes()
 
 
-def test_an_output_that_was_lost_comes_back_without_another_job(project: Path, cluster: StandIn) -> None:
+def test_an_output_that_was_lost_comes_back_without_another_job(project: Garden, cluster: StandIn) -> None:
     before = [job["metadata"]["uid"] for job in cluster.list("jobs")]
     hashes = locked(project)
-    shutil.rmtree(project / "artifacts/adapter")
+    shutil.rmtree(project.folder / "artifacts/adapter")
     done = run(project, cluster, "serin", "train")
     assert done.returncode == 0, done.stderr
     assert "was there already" in done.stderr
@@ -100,8 +104,8 @@ def test_an_output_that_was_lost_comes_back_without_another_job(project: Path, c
     assert locked(project) == hashes
 
 
-def test_the_log_of_a_pod_that_is_gone_is_shown_whole(project: Path, cluster: StandIn) -> None:
-    assert project.exists()
+def test_the_log_of_a_pod_that_is_gone_is_shown_whole(project: Garden, cluster: StandIn) -> None:
+    assert project.folder.exists()
     found = finetunes(cluster)["train"]["metadata"]["name"]
     pods = cluster.list("pods", finetune=found)
     printed = cluster.pods.log(cluster.namespace, pods[0]["metadata"]["name"])
@@ -116,16 +120,16 @@ def test_the_log_of_a_pod_that_is_gone_is_shown_whole(project: Path, cluster: St
     ("verb", "option"),
     [("train", "--fresh"), ("merge", "--no-adapter"), ("evaluate", "--model=x"), ("publish", "--no-evaluation")],
 )
-def test_options_of_this_machine_alone_are_refused(project: Path, cluster: StandIn, verb: str, option: str) -> None:
+def test_options_of_this_machine_alone_are_refused(project: Garden, cluster: StandIn, verb: str, option: str) -> None:
     done = run(project, cluster, "serin", verb, option)
     assert done.returncode == 2
     assert f"{option.partition('=')[0]}: only where the stage runs on this machine" in done.stderr
 
 
 def test_a_gate_that_says_no_ends_the_command_with_3_after_the_evaluation_came_back(
-    project: Path, cluster: StandIn
+    project: Garden, cluster: StandIn
 ) -> None:
-    path = project / "params.yaml"
+    path = project.folder / "params.yaml"
     text = path.read_text()
     params = yaml.safe_load(text)
     params["evaluate"]["rules"] = [{"metric": "token_f1", "over": "base", "above": 0.99}]
@@ -135,7 +139,7 @@ def test_a_gate_that_says_no_ends_the_command_with_3_after_the_evaluation_came_b
         done = run(project, cluster, "serin", "evaluate", "--gate", *out)
         assert done.returncode == 3, done.stderr
         assert "token_f1 gain" in done.stderr
-        assert (project / "artifacts/other/verdict.json").is_file()
+        assert (project.folder / "artifacts/other/verdict.json").is_file()
         assert run(project, cluster, "serin", "evaluate", *out).returncode == 0
     finally:
         path.write_text(text)

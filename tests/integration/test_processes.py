@@ -1,6 +1,5 @@
 """Two processes by torchrun (gloo, on the CPU) learn what one does, and neither waits for ever for the other."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file
@@ -28,13 +28,15 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "
 
 def start(project: Project, blow: Blow | None = None) -> "subprocess.Popen[str]":
     """Two processes; ``blow`` falls in the second one."""
-    serin = ["-m", "serin"] if blow is None else [struck.__file__, json.dumps(asdict(blow))]
     command = [
-        *(*TORCHRUN, "--rdzv-endpoint", "127.0.0.1:0", *serin),
+        *(*TORCHRUN, "--rdzv-endpoint", "127.0.0.1:0", "-m", "serin"),
         *("train", "--base", "base", "--dataset", str(project.dataset), "--out", "adapter"),
     ]
     environment = {**os.environ, "SERIN_RUNS": str(project.folder / "runs"), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=project.folder, env=environment, stderr=subprocess.PIPE, text=True)
+    falling: dict[str, Any] = {} if blow is None else {"before": f"{struck.__name__}:prepare", "told": asdict(blow)}
+    return project.attempts.warm.popen(
+        command, cwd=project.folder, env=environment, stderr=subprocess.PIPE, text=True, **falling
+    )
 
 
 @pytest.fixture(scope="module")

@@ -207,10 +207,9 @@ def serve(folder: Path, prompts: list[list[int]], models: Mapping[str, Path]) ->
     """What vLLM's engine says of each prompt's tokens after the first, by model."""
     (folder / "engine.py").write_text(ENGINE)
     job = json.dumps([str(folder / "found.json"), prompts, *map(str, models.values())])
-    one_process = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
     subprocess.run(
         [sys.executable, str(folder / "engine.py"), job],
-        env={**os.environ, **one_process, "HF_HUB_OFFLINE": "1"},
+        env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"},
         check=True,
         timeout=500,
     )

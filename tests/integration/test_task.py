@@ -7,10 +7,12 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from tests.warm.start import Warm
 
 from serin.base import stage as base_stage
 from serin.clients.dvc_remote import fetch, put
@@ -47,9 +49,9 @@ PARAMS = {
 
 
 @pytest.fixture
-def pods(s3_endpoint: str, tmp_path: Path) -> Iterator[Pods]:
+def pods(s3_endpoint: str, warm: Warm, tmp_path: Path) -> Iterator[Pods]:
     storage = StorageParams(url=f"s3://serin/{tmp_path.name}", endpoint_url=s3_endpoint)
-    pods = Pods(tmp_path / "pods", storage, dict(PARAMS))
+    pods = Pods(tmp_path / "pods", storage, dict(PARAMS), warm)
     yield pods
     pods.close()
 
@@ -97,7 +99,7 @@ def test_a_pod_that_dies_is_taken_over_by_another_one_and_the_stages_after_it_go
         held = Fault("hold", "^PUT .*/dvc/", times=100)
         line.faults.append(held)
         over_the_line = pods.storage.model_copy(update={"endpoint_url": line.url})
-        first = pods.start("train-1", Pods(pods.root, over_the_line, pods.params).task("train", inputs))
+        first = pods.start("train-1", replace(pods, storage=over_the_line).task("train", inputs))
         until(held.held.is_set, first)
         first.kill()
     assert pods.result("train") is None
@@ -257,7 +259,7 @@ def test_a_log_that_storage_did_not_take_at_first_is_there_in_the_end(
     with faulty_s3(s3_endpoint) as line:
         line.faults.append(Fault("error", "^PUT .*/log/", times=3, status=503, code="SlowDown"))
         over_the_line = pods.storage.model_copy(update={"endpoint_url": line.url})
-        task = Pods(pods.root, over_the_line, pods.params).task("train", {**inputs, "dataset": "0" * 32 + ".dir"})
+        task = replace(pods, storage=over_the_line).task("train", {**inputs, "dataset": "0" * 32 + ".dir"})
         pod = pods.run("train-1", task, AWS_MAX_ATTEMPTS="1")
     assert pod.process.returncode == 78
     assert "the log could not be stored" in pod.printed()
@@ -270,7 +272,7 @@ def test_a_pod_that_may_not_write_ends_before_it_fetches_anything(
     with faulty_s3(s3_endpoint) as line:
         line.faults.append(Fault("error", "^PUT ", times=1000, status=403, code="AccessDenied"))
         over_the_line = pods.storage.model_copy(update={"endpoint_url": line.url})
-        pod = pods.run("train-1", Pods(pods.root, over_the_line, pods.params).task("train", inputs))
+        pod = pods.run("train-1", replace(pods, storage=over_the_line).task("train", inputs))
     assert pod.process.returncode == pod.ending().exit_code == 78
     assert "AccessDenied" in pod.ending().message
     assert "has to let it write" in pod.ending().message
@@ -278,7 +280,7 @@ def test_a_pod_that_may_not_write_ends_before_it_fetches_anything(
 
 
 def test_where_another_pod_was_first_its_result_stays(pods: Pods, inputs: dict[str, str]) -> None:
-    pods.params["train"] = {**TRAIN, "max_steps": 2}
+    pods.params["train"] = {**TRAIN, "max_steps": 60}
     pod = pods.start("train-2", pods.task("train", inputs))
     until(lambda: pods.progress("train").get("phase") not in (None, "starting"), pod)
     first = Result(stage="train", out="1" * 32 + ".dir", digest="1" * 64)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.warm.start import Warm
 
 from serin.base import stage as base_stage
 from serin.core.params import StorageParams
@@ -19,9 +20,9 @@ TRAIN = {**CALM, "learning_rate": 0.005}
 
 
 @pytest.fixture
-def pods(s3_endpoint: str, tmp_path: Path) -> Iterator[Pods]:
+def pods(s3_endpoint: str, warm: Warm, tmp_path: Path) -> Iterator[Pods]:
     storage = StorageParams(url=f"s3://serin/{tmp_path.name}", endpoint_url=s3_endpoint)
-    pods = Pods(tmp_path / "pods", storage, {"train": dict(TRAIN), "runs": {"checkpoints": {"every_steps": 4}}})
+    pods = Pods(tmp_path / "pods", storage, {"train": dict(TRAIN), "runs": {"checkpoints": {"every_steps": 4}}}, warm)
     yield pods
     pods.close()
 

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ class Run:
 
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    popen: "Callable[..., subprocess.Popen[bytes]]" = subprocess.Popen
 
     def play(self, pod: "Pod") -> Iterator[None]:
         """Start it, and wait for its end."""
@@ -58,7 +59,7 @@ class Run:
         command = [*container["command"], *(container.get("args") or ())]
         command[0] = sys.executable if command[0] == "python" else command[0]
         with (home / "log").open("wb") as log:
-            return subprocess.Popen(
+            return self.popen(
                 command,
                 cwd=_moved(container.get("workingDir", "/"), volumes),
                 env={**passed, **given},
