@@ -13,7 +13,7 @@ from .training import write_dataset
 
 @pytest.fixture(scope="session", autouse=True)
 def _vllm_in_one_process() -> Iterator[None]:
-    """vLLM's engine computes itself, as on one GPU: on a CPU it would start a process for that, which imports everything again."""
+    """vLLM's engine computes itself, as on one GPU: on a CPU it would start a process for that, with imports of its own."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         yield

@@ -16,6 +16,8 @@ import yaml
 
 from serin.clients.files import write_jsonl
 
+from .attempts import Attempts
+
 LIMIT_BLOCKS = 16
 """Of 512 bytes: manifests and params fit, data and weights do not."""
 
@@ -73,8 +75,10 @@ def test_a_full_disk_in_prepare_is_said_and_nothing_is_kept(project: Path) -> No
     assert left_over(project) == []
 
 
-def test_a_full_disk_in_train_and_merge_is_said_and_the_same_command_works_later(project: Path) -> None:
-    assert serin(project, "prepare").returncode == 0
+def test_a_full_disk_in_train_and_merge_is_said_and_the_same_command_works_later(
+    project: Path, attempts: Attempts
+) -> None:
+    assert attempts.run(project, "prepare").code == 0
     path = project / "params.yaml"
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "train": {"epochs": 1}}))
     full = serin(project, "train", limited=True)
@@ -84,20 +88,20 @@ def test_a_full_disk_in_train_and_merge_is_said_and_the_same_command_works_later
     assert "Traceback" not in full.stderr
     assert not (project / "artifacts/adapter").exists()
     assert left_over(project) == []
-    assert serin(project, "train").returncode == 0
+    assert attempts.run(project, "train").code == 0
     full = serin(project, "merge", limited=True)
     assert full.returncode == 1
     assert "Traceback" not in full.stderr
     assert not (project / "artifacts/merged").exists()
     assert left_over(project) == []
-    assert serin(project, "merge").returncode == 0
+    assert attempts.run(project, "merge").code == 0
 
 
 @pytest.mark.parametrize(("asked", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
 def test_a_signal_in_the_middle_of_training_saves_and_leaves_nothing_else(
-    project: Path, asked: signal.Signals, code: int, tmp_path: Path
+    project: Path, asked: signal.Signals, code: int, tmp_path: Path, attempts: Attempts
 ) -> None:
-    assert serin(project, "prepare").returncode == 0
+    assert attempts.run(project, "prepare").code == 0
     command = [sys.executable, "-m", "serin", "train"]
     runs = tmp_path / "runs"
     environment_of_child = {**environment(project), "SERIN_RUNS": str(runs)}

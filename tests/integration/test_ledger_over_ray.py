@@ -26,12 +26,13 @@ SCRIPT = textwrap.dedent(
 
 
     async def spend(limiters, key, lasts_s):
-        admitted, until = 0, time.monotonic() + lasts_s
+        asked, admitted, until = 0, 0, time.monotonic() + lasts_s
         while time.monotonic() < until:
             for limiter in limiters:
+                asked += 1
                 admitted += (await limiter.admit(key, "requests", 1.0)).admitted
             await asyncio.sleep(0.002)
-        return admitted
+        return asked, admitted
 
 
     async def meet(limiters):
@@ -47,14 +48,14 @@ SCRIPT = textwrap.dedent(
         limiters = [Limiter(name, LedgerOverRay(handle), time.monotonic) for name in ("a", "b")]
         await meet(limiters)
         began = time.monotonic()
-        admitted = await spend(limiters, key, LASTS_S)
+        asked, admitted = await spend(limiters, key, LASTS_S)
         lasted_s = time.monotonic() - began
         replicas = [limiter.replicas for limiter in limiters]
         serve.delete("limits")
         began = time.monotonic()
-        alone = await spend(limiters, key, LASTS_S)
+        _, alone = await spend(limiters, key, LASTS_S)
         alone_s = time.monotonic() - began
-        print(json.dumps([LIMIT, admitted, lasted_s, replicas, alone, alone_s]))
+        print(json.dumps([LIMIT, asked, admitted, lasted_s, replicas, alone, alone_s]))
 
 
     started = {"num_cpus": 8, "include_dashboard": False, "log_to_driver": False, "object_store_memory": 100 << 20}
@@ -75,8 +76,8 @@ def test_two_replicas_keep_one_limit_and_their_share_when_the_ledger_is_gone() -
     )
     assert done.returncode == 0, done.stderr[-3000:]
     (told,) = [line for line in done.stdout.splitlines() if line.startswith("[")]
-    limit, admitted, lasted_s, replicas, alone, alone_s = json.loads(told)
+    limit, asked, admitted, lasted_s, replicas, alone, alone_s = json.loads(told)
     allowed = limit * 0.1 + limit / 60 * lasted_s
-    assert 0.7 * allowed <= admitted <= 1.1 * allowed
+    assert 0.7 * min(allowed, asked) <= admitted <= 1.1 * allowed  # a busy machine may ask for less than it may have
     assert replicas == [2, 2]
     assert 0 < alone <= 1.2 * (limit * 0.1 + limit / 60 * alone_s)

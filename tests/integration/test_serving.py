@@ -255,7 +255,7 @@ def test_a_taken_port_is_named_and_the_running_start_is_left_alone(
 def test_a_rollout_splits_users_and_a_person_can_end_it(production: Production) -> None:
     """Clients that ask all the while notice nothing: neither of start, abort and promotion, nor that the loop is killed."""
     start = ["rollout", "start", "--params", held_rollout(production)]
-    with watched_streams(production, "serin", clients=2) as watched:
+    with watched_streams(production, "serin", clients=2, pause_s=0.5) as watched:
         started = production.serin(*start, production.canary)
         assert started.returncode == 0, started.stderr
         assert "error: δ = 0.05; at least" in started.stderr
@@ -344,9 +344,9 @@ def evidence(production: Production) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def watched_streams(production: Production, model: str, clients: int) -> Iterator[Watched]:
+def watched_streams(production: Production, model: str, clients: int, pause_s: float = 0.0) -> Iterator[Watched]:
     """Clients that stream all the while; some have been answered already."""
-    with watching(f"http://127.0.0.1:{production.port}", model, clients, STREAM_TOKENS) as watched:
+    with watching(f"http://127.0.0.1:{production.port}", model, clients, STREAM_TOKENS, pause_s) as watched:
         production.wait_for("streams", 60, lambda: len(watched.whole) >= 2 * clients)
         yield watched
 

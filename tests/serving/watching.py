@@ -57,8 +57,8 @@ class Watched:
 
 
 @contextmanager
-def watching(url: str, model: str, clients: int, tokens: int) -> Iterator[Watched]:
-    """As many clients at once; on leaving, each ends the stream that it is in."""
+def watching(url: str, model: str, clients: int, tokens: int, pause_s: float = 0.0) -> Iterator[Watched]:
+    """As many clients at once, each with a pause between its streams; on leaving, each ends the stream that it is in."""
     watched = Watched()
     over = threading.Event()
 
@@ -69,8 +69,7 @@ def watching(url: str, model: str, clients: int, tokens: int) -> Iterator[Watche
             while not over.is_set():
                 ended = _stream(http, f"{url}/v1/chat/completions", model, tokens, watched.streaming)
                 watched.seen.append(ended)
-                if not ended.whole:
-                    over.wait(_PAUSE_S)
+                over.wait(pause_s if ended.whole else _PAUSE_S)
 
     with ThreadPoolExecutor(clients) as pool:
         asking = [pool.submit(ask) for _ in range(clients)]
