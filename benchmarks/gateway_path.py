@@ -88,6 +88,8 @@ def process(command: list[str], log: Path, cwd: Path | None = None) -> Iterator[
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
+        # The bare server's engine computes itself, as that of a local revision and of one GPU does.
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         # LiteLLM wants a key before it starts; no path here asks for one.
         "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
     }
