@@ -1,6 +1,7 @@
 """Real components: an S3 server over HTTP, and a dataset small enough to learn in seconds."""
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,20 +24,25 @@ def _vllm_in_one_process() -> Iterator[None]:
 def s3_endpoint() -> Iterator[str]:
     """An S3 server on a free loopback port, with the bucket ``serin``; credentials stand in the environment."""
     import boto3
-    from moto.server import ThreadedMotoServer
+    from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
+    from werkzeug.serving import make_server
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+    # moto's own server finds out for each request which of AWS's services it is for, one request after the other.
+    app = create_backend_app("s3")
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
+    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    serving.start()
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ACCESS_KEY_ID", "testing")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
         environment.setenv("NO_PROXY", ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])))
-        url = f"http://{host}:{port}"
+        url = f"http://127.0.0.1:{server.server_port}"
         boto3.client("s3", endpoint_url=url).create_bucket(Bucket="serin")
         yield url
-    server.stop()
+    server.shutdown()
+    serving.join()
+    server.server_close()
 
 
 def rows(split: str, count: int) -> list[dict[str, object]]:
