@@ -95,7 +95,7 @@ def test_a_cpu_that_really_runs_out_of_memory(base: Path, attempts: Attempts, tm
         for i in range(48)
     ]
     dataset = write_dataset(tmp_path / "dataset", train=rows)
-    train = {**CALM, "max_tokens": 2048, "batch_size": 48, "micro_batch_size": 48, "attention": "eager", "max_steps": 2}
+    train = {**CALM, "max_tokens": 2048, "batch_size": 48, "micro_batch_size": 48, "attention": "eager", "max_steps": 1}
     project = Project(tmp_path / "project", base, dataset, attempts, train=train, runs=RUNS)
     ended = project.train(spare_bytes=2 << 30)
     assert ended.code == 0, ended.output

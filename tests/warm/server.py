@@ -24,7 +24,6 @@ IMPORTED = (
     "serin.train.processes",
     "serin.merge.stage",
     "serin.evaluate.stage",
-    "serin.publish.stage",
     "serin.cli.train",
     "serin.cli.progress",
     "serin.task.run",
