@@ -43,12 +43,12 @@ def recorded_scores(pattern: str | None) -> dict[str, Scores]:
     test = {c["meta"]["id"]: Conversation.from_dict(c) for c in read_jsonl(ROOT / "artifacts/dataset/test.jsonl")}
     files = {
         "base": ("artifacts/evaluation/answers.jsonl", "base"),
-        "tuned": ("artifacts/evaluation/answers.jsonl", "tuned"),
-        "damaged": ("artifacts/demo/damaged-evaluation/answers.jsonl", "tuned"),
+        "tuned": ("artifacts/evaluation/answers.jsonl", "candidate"),
+        "damaged": ("artifacts/demo/damaged-evaluation/answers.jsonl", "candidate"),
     }
     return {
         model: {
-            row["id"]: grade(row[key]["text"], test[row["id"]], pattern)
+            row["id"]: grade(row["models"][key]["text"], test[row["id"]], pattern)
             for row in read_jsonl(ROOT / path)
             if row["id"] in test
         }

@@ -2,37 +2,41 @@
 
 import os
 import subprocess
+from pathlib import Path
 from typing import Any
 
-from .process import Program, become, folder_of, read_command
+from .process import Program, Streams, become, read_command
 
 
 class ForkingPopen(subprocess.Popen[Any]):
     """As ``Popen``; a program that ``read_command`` knows begins as a fork of this process instead of a new interpreter."""
 
     def _execute_child(self, args: Any, *more: Any) -> None:
-        (executable, _, _, _, cwd, env, _, _, shell, p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite) = more[
-            :15
-        ]
+        """``more`` is ``Popen``'s own affair, in the order of Python 3.11 and 3.12."""
+        executable, _, _, _, cwd, env, _, _, shell, *pipes = more[:15]
+        p2cread, _, _, c2pwrite, _, errwrite = pipes
         found = read_command(args, shell) if executable is None else None
         if found is None:
             super()._execute_child(args, *more)  # type: ignore[misc]
             return
         module, arguments, niceness = found
-        session, group = more[20], more[21]
+        session, group = more[20:22]
         program = Program(
             module,
             arguments,
-            folder_of(cwd),
+            str(Path.cwd() if cwd is None else Path(os.fsdecode(cwd)).absolute()),
             dict(os.environ if env is None else env),
             session,
-            group if group != -1 else None,
+            None if group == -1 else group,
             niceness,
         )
         streams = tuple(own if given == -1 else given for own, given in enumerate((p2cread, c2pwrite, errwrite)))
-        pid = os.fork()
-        if pid == 0:
-            become(program, streams)  # type: ignore[arg-type]
+        self.pid = self._fork(program, (streams[0], streams[1], streams[2]))
         self._child_created = True
-        self.pid = pid
-        self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]
+        self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
+
+    def _fork(self, program: Program, streams: Streams) -> int:
+        process = os.fork()
+        if process == 0:
+            become(program, streams)
+        return process

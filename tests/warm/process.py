@@ -18,6 +18,8 @@ from typing import Any, NoReturn
 PROGRAMS = {"serin", "serin.task.process", "dvc", "torch.distributed.run"}
 """Modules that ``python -m`` runs here without a new interpreter."""
 
+Streams = tuple[int, int, int]
+"""Descriptors of standard input, output and error."""
 _SERIN = re.compile(r"serin( [\w./=-]+)+")
 """What a shell would only split."""
 
@@ -54,8 +56,8 @@ def read_command(command: Any, shell: bool) -> tuple[str, list[str], int] | None
     return None
 
 
-def become(program: Program, streams: tuple[int, int, int]) -> NoReturn:
-    """Run it in this process, which has just been forked, with these as standard input, output and error; ends the process."""
+def become(program: Program, streams: Streams) -> NoReturn:
+    """Run it in this process, which has just been forked, with these streams; ends the process."""
     code = 1
     try:
         _settle(program, streams)
@@ -73,7 +75,7 @@ def become(program: Program, streams: tuple[int, int, int]) -> NoReturn:
         os._exit(code)
 
 
-def _settle(program: Program, streams: tuple[int, int, int]) -> None:
+def _settle(program: Program, streams: Streams) -> None:
     """What ``execve`` and a new interpreter would have seen to."""
     if program.session:
         os.setsid()
@@ -111,8 +113,3 @@ def _run(program: Program) -> int:
         print(done.code, file=sys.stderr)
         return 1
     return 0
-
-
-def folder_of(cwd: Any) -> str:
-    """Where a command given ``cwd`` runs."""
-    return str(Path.cwd() if cwd is None else Path(os.fsdecode(cwd)).absolute())

@@ -12,11 +12,12 @@ import socket
 import subprocess
 import sys
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from .process import Program, folder_of, read_command
+from .forking import ForkingPopen
+from .process import Program, Streams
 from .server import LENGTH
 
 ROOT = Path(__file__).parents[2]
@@ -37,22 +38,17 @@ class Warm:
         """As ``subprocess.Popen``."""
         return _Forked(self, command, **options)
 
-    def run(
-        self, command: Any, timeout: float | None = None, check: bool = False, **options: Any
-    ) -> "subprocess.CompletedProcess[Any]":
-        """As ``subprocess.run`` with ``capture_output``."""
+    def run(self, command: Any, timeout: float | None = None, **options: Any) -> "subprocess.CompletedProcess[Any]":
+        """As ``subprocess.run`` with ``capture_output`` and without ``check``."""
         with self.popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
             try:
                 output, errors = process.communicate(timeout=timeout)
             except BaseException:
                 process.kill()
                 raise
-        done = subprocess.CompletedProcess(command, process.returncode, output, errors)
-        if check:
-            done.check_returncode()
-        return done
+        return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
-    def fork(self, program: Program, streams: tuple[int, int, int]) -> tuple[int, socket.socket]:
+    def fork(self, program: Program, streams: Streams) -> tuple[int, socket.socket]:
         """The process, and where the server will say how it ended."""
         ours, theirs = socket.socketpair()
         body = json.dumps(asdict(program)).encode()
@@ -66,39 +62,21 @@ class Warm:
         self._server.wait(60)
 
 
-class _Forked(subprocess.Popen[Any]):
+class _Forked(ForkingPopen):
     """``before`` and ``told``: of ``Program``."""
 
     def __init__(self, warm: Warm, command: Any, before: str | None = None, told: Any = None, **options: Any) -> None:
         self._warm, self._before = warm, (before, told)
         self._told: socket.socket | None = None
         super().__init__(command, **options)
-
-    def _execute_child(self, args: Any, *more: Any) -> None:
-        (executable, _, _, _, cwd, env, _, _, shell, p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite) = more[
-            :15
-        ]
-        found = read_command(args, shell) if executable is None else None
-        if found is None:
-            assert self._before[0] is None, args
-            super()._execute_child(args, *more)  # type: ignore[misc]
-            return
-        module, arguments, niceness = found
-        session, group = more[20], more[21]
-        program = Program(
-            module,
-            arguments,
-            folder_of(cwd),
-            dict(os.environ if env is None else env),
-            session,
-            group if group != -1 else None,
-            niceness,
-            *self._before,
+        assert before is None or self._told is not None, (
+            f"{command} starts a new interpreter, and nothing comes before that"
         )
-        streams = tuple(own if given == -1 else given for own, given in enumerate((p2cread, c2pwrite, errwrite)))
-        self.pid, self._told = self._warm.fork(program, streams)  # type: ignore[arg-type]
-        self._child_created = True
-        self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]
+
+    def _fork(self, program: Program, streams: Streams) -> int:
+        before, told = self._before
+        process, self._told = self._warm.fork(replace(program, before=before, told=told), streams)
+        return process
 
     def _internal_poll(self, *more: Any, **others: Any) -> int | None:
         if self._told is None:

@@ -9,6 +9,7 @@ MOST_BYTES = 4096
 """Kubernetes cuts a termination message there, in the middle of a character if need be."""
 _MOST_CHARACTERS = 2000
 _ERROR = re.compile(r"(?:\[[^\]\s]*\]:)?serin: ")
+_STOPPED = re.compile(_ERROR.pattern + "stopped by SIGTERM")
 _OF_TORCHRUN = re.compile(r"[EWI]\d{4} |Traceback |={20}|-{20}|\[rank\d+\]:")
 
 
@@ -31,17 +32,18 @@ class Tail:
 def last_words(printed: str) -> str:
     """What a stage said last of why it ended: its own error, however many lines that has; else its last line.
 
-    An error begins with ``serin:`` at the beginning of a line. torchrun's own words follow that of its processes.
+    An error begins with ``serin:`` at the beginning of a line. torchrun's own words follow that of its processes, and so do those
+    of the others, which it stops once one of them has failed.
     """
     lines = printed.rstrip().splitlines()
     errors = [number for number, line in enumerate(lines) if _ERROR.match(line)]
     if not errors:
         said = [line for line in lines if line.strip() and not _OF_TORCHRUN.match(line)]
         return said[-1].strip() if said else ""
-    first = errors[-1]
+    first = next((number for number in reversed(errors) if not _STOPPED.match(lines[number])), errors[-1])
     error = [_ERROR.sub("", lines[first], count=1)]
     for line in lines[first + 1 :]:
-        if _OF_TORCHRUN.match(line):
+        if _OF_TORCHRUN.match(line) or _ERROR.match(line):
             break
         error.append(line)
     return "\n".join(error).strip()

@@ -51,6 +51,12 @@ def test_what_torchrun_says_after_an_error_is_left_out() -> None:
     assert last_words("loading\nE1129 03:00:00.000 12 torch/x.py:9] failed\n") == "loading"
 
 
+def test_of_several_processes_the_one_that_failed_is_heard_and_not_those_that_were_stopped_for_it() -> None:
+    stopped = "[rank1]:serin: stopped by SIGTERM; nothing half-written was kept, run the command again\n"
+    assert last_words(f"serin: train.lora.r = 0\n  at least 1\n{stopped}") == "train.lora.r = 0\n  at least 1"
+    assert last_words(f"train: 3/14\n{stopped}").startswith("stopped by SIGTERM")
+
+
 def test_without_an_error_the_last_line_is_told() -> None:
     assert last_words("train: 14/14\nadapter 123456789abc: 14 steps\n\n") == "adapter 123456789abc: 14 steps"
     assert last_words("") == ""
