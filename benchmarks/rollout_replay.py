@@ -66,7 +66,7 @@ def replay(stable: Scores, canary: Scores, params: RolloutParams, seed: int, rat
         now = number * TICK_S
         records = []
         while due < now:
-            unit = f"user-{seed}-{draw.getrandbits(64):x}"
+            unit = f"{draw.getrandbits(128):032x}"
             arm = assign(unit, state.salt, {"stable": 1 - state.weight, "canary": state.weight})
             question = draw.choice(sorted(stable))
             common = {"rollout": state.id, "unit": unit, "request": unit, "arm": arm, "assigned_t": due}
@@ -79,7 +79,7 @@ def replay(stable: Scores, canary: Scores, params: RolloutParams, seed: int, rat
         state = begin_counting(state, [], now)
         closed = evidence.due(state, now)
         state, _ = step(state, observations_of(closed), now)
-        evidence.settle(closed)
+        evidence.settle(each.unit for each in closed)
         if state.decision != "running":
             return state
     raise AssertionError("unreachable")
