@@ -19,8 +19,6 @@ _HEALTH_PERIOD_S = 2.0
 _START_TRIES = 2
 _GPU_MEMORY = 0.9
 """The part of its GPUs' memory that a revision takes: vLLM's own default, of which a share of a GPU gets its share."""
-_ONE_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-"""vLLM puts the process that Ray asks for on a CPU back unless this says that there is to be none."""
 PARAMS_VARIABLE = "SERIN_SERVE_PARAMS"
 """The section ``serve`` of params in JSON: what every revision of a Ray cluster has in common."""
 
@@ -97,7 +95,7 @@ def llm_config(
         "deployment_config": deployment_options(params, revision, settings),
     }
     if not on_gpu:
-        own = {"runtime_env": {"env_vars": _ONE_PROCESS}} if here else {}
+        own = {"runtime_env": {"env_vars": _one_process()}} if here else {}
         return config | {"accelerator_config": {"kind": "cpu"}} | own
     if settings.accelerator_type is not None:
         config["accelerator_type"] = settings.accelerator_type
@@ -133,6 +131,12 @@ def build(arguments: Mapping[str, Any]) -> Any:
     folder = Path(os.environ[MODELS_VARIABLE]) / Revision.parse(revision).label
     settings = RevisionParams.model_validate(dict(declared.settings))
     return _built(llm_config(params, revision, folder, settings, settings.gpus > 0, declared.prefix, traces=_traces()))
+
+
+def _one_process() -> dict[str, str]:
+    """vLLM puts the process back that Ray asks for, unless told that there is none; and Ray lets an actor have one thread."""
+    threads = os.environ.get("OMP_NUM_THREADS") or str(len(os.sched_getaffinity(0)))
+    return {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": threads}
 
 
 def _traces() -> str | None:

@@ -37,6 +37,18 @@ def test_a_machine_without_gpus_takes_the_cpu_whatever_was_asked_for() -> None:
     assert "tensor_parallel_size" not in config["engine_kwargs"]
 
 
+def test_on_the_cpu_of_this_machine_the_engine_computes_itself_on_every_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    config = told(on_gpu=False)
+    cores = str(len(os.sched_getaffinity(0)))
+    assert config["callback_config"]["callback_kwargs"] == {"one_process": True}
+    assert config["runtime_env"]["env_vars"] == {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": cores}
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert told(on_gpu=False)["runtime_env"]["env_vars"]["OMP_NUM_THREADS"] == "3"
+    assert "runtime_env" not in told(on_gpu=False, prefix="models/law/aa")
+    assert "runtime_env" not in told(on_gpu=True)
+
+
 def test_replicas_are_fixed_or_come_with_the_load() -> None:
     assert told(replicas=3)["deployment_config"]["num_replicas"] == 3
     scaled = told(autoscaling=AutoscalingParams(min_replicas=1, max_replicas=4, target_ongoing=8))["deployment_config"]
