@@ -82,10 +82,10 @@ def llm_config(
         traces: where its spans go; None: nowhere.
     """
     callback: dict[str, Any] = {"callback_class": "serin.serve.revisions.local_model.LocalModel"}
-    here = prefix is None
-    if not here:
+    one_process = prefix is None and not on_gpu
+    if prefix is not None:
         callback["callback_kwargs"] = {"prefix": prefix}
-    elif not on_gpu:
+    elif one_process:
         callback["callback_kwargs"] = {"one_process": True}
     config: dict[str, Any] = {
         "model_loading_config": {"model_id": revision, "model_source": str(model)},
@@ -95,7 +95,7 @@ def llm_config(
         "deployment_config": deployment_options(params, revision, settings),
     }
     if not on_gpu:
-        own = {"runtime_env": {"env_vars": _one_process()}} if here else {}
+        own = {"runtime_env": {"env_vars": _one_process()}} if one_process else {}
         return config | {"accelerator_config": {"kind": "cpu"}} | own
     if settings.accelerator_type is not None:
         config["accelerator_type"] = settings.accelerator_type
