@@ -13,7 +13,7 @@ import yaml
 
 from serin.clients.dvc_remote import DvcRemote
 from serin.clients.storage import Storage
-from serin.clients.storage.faults import ForbiddenError, NoBucketError
+from serin.clients.storage.faults import REFUSALS
 from serin.core.errors import ConfigError, SerinError, StorageError
 from serin.core.manifest import MANIFEST
 from serin.core.task import OUTPUT, Ending, Result, Word, attempt_prefix, log_prefix, result_key
@@ -130,7 +130,7 @@ class Attempt:
         """
         try:
             self.signs.beat()
-        except (ForbiddenError, NoBucketError) as error:
+        except REFUSALS as error:
             raise ConfigError(
                 f"{error} (the pod's ServiceAccount, or placement.secrets, has to let it write)"
             ) from error
@@ -151,7 +151,7 @@ class Attempt:
             self.say(f"fetching {word} {content}")
             try:
                 patiently(partial(self.remote.fetch, content, self._place(word)), self.pause)
-            except (ConfigError, ForbiddenError, NoBucketError) as error:
+            except (ConfigError, *REFUSALS) as error:
                 raise ConfigError(f"{word}: {error}") from error
         (work / PARAMS_FILE).write_text(yaml.safe_dump(params_of(self.order.task)), encoding="utf-8")
 

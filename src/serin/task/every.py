@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from serin.clients.storage.faults import ForbiddenError, NoBucketError
+from serin.clients.storage.faults import REFUSALS
 from serin.core.errors import SerinError
 
 _LAST_S = 30.0
@@ -68,7 +68,7 @@ class Every:
             if not self._failing:
                 self._tell(f"{self._what} could not be stored ({error}); the work goes on, and it is tried again")
             self._failing = True
-            self._refused = isinstance(error, ForbiddenError | NoBucketError)
+            self._refused = isinstance(error, REFUSALS)
         else:
             if self._failing and not self._ending:  # what is told at the end would come too late for the log itself
                 self._tell(f"storage answers again: {self._what} is stored")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from serin.clients.storage.faults import ForbiddenError, NoBucketError
+from serin.clients.storage.faults import REFUSALS
 from serin.core.errors import StorageError
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ def patiently(act: Callable[[], T], pause: Callable[[float], None], pauses_s: Se
     for pause_s in pauses_s:
         try:
             return act()
-        except (ForbiddenError, NoBucketError):
+        except REFUSALS:
             raise
         except StorageError:
             pause(pause_s)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from serin.clients.storage import Storage, open_storage
-from serin.clients.storage.faults import ForbiddenError, NoBucketError
+from serin.clients.storage.faults import REFUSALS
 from serin.core.errors import ConfigError, SerinError
 from serin.core.task import Ending, Result, result_key
 from serin.task.attempt import Attempt
@@ -47,7 +47,7 @@ def _do(environment: Mapping[str, str], pause: Callable[[float], None]) -> Endin
         storage = open_storage(order.params.storage)
         try:
             done = patiently(lambda: _read_result(storage, order.task.prefix), pause)
-        except (ForbiddenError, NoBucketError) as error:
+        except REFUSALS as error:
             raise ConfigError(
                 f"{error} (the pod's ServiceAccount, or placement.secrets, gives it its credentials)"
             ) from error

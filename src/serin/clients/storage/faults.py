@@ -42,6 +42,10 @@ class ForbiddenError(StorageError):
     """The credentials do not allow it."""
 
 
+REFUSALS = (ForbiddenError, NoBucketError)
+"""What waiting does not mend."""
+
+
 class NotOfferedError(StorageError):
     """The server does not know such a request."""
 
