@@ -7,8 +7,9 @@ from serin.clients.kubernetes.kinds import JOB_SETS, JOBS, PODS
 from serin.controller.jobs.names import STAGE_LABEL, UID_LABEL, job_name
 from serin.controller.loop.caches import Caches, owner_uids
 from serin.controller.loop.facts import Facts
+from serin.controller.objects import finish_of, has_ended, name_of
 from serin.controller.observed import Fault, Manifest, Observed
-from serin.core.resources.finetune import FineTuneSpec, FineTuneStatus
+from serin.core.resources.finetune import FineTuneSpec, FineTuneStatus, StageStatus
 from serin.core.task import STAGES, Stage
 
 
@@ -66,6 +67,29 @@ def due_stage(spec: FineTuneSpec, status: FineTuneStatus, results: Sequence[Stag
     """The first stage without a result; None where all have one."""
     done = {each.name for each in status.stages if each.state == "Done"}.union(results)
     return next((stage for stage in spec.run.stages if stage not in done), None)
+
+
+def pods_lag(observed: Observed, stage: Stage, status: FineTuneStatus) -> bool:
+    """Whether a stage's Job or JobSet is seen to have ended, and not all of its pods: each kind has a watch of its own.
+
+    What the last pod said is told once, when the stage ends, so it must not be missed for being on its way. Pods that were
+    removed unseen, and those that a failed JobSet still stops, look the same: to read them once more costs little.
+
+    Args:
+        observed: what was seen.
+        stage: the one that is due.
+        status: what is remembered of pods that are gone.
+    """
+    job = observed.jobs.get(stage)
+    if job is None or finish_of(job) is None:
+        return False
+    pods = observed.pods.get(stage, ())
+    ended = {name_of(pod) for pod in pods if has_ended(pod)}
+    known = next((each for each in status.stages if each.name == stage), StageStatus(name=stage))
+    gone = {attempt.pod for attempt in known.attempts if attempt.finished is not None}
+    told = job.get("status") or {}
+    counted = int(told.get("failed") or 0) + int(told.get("succeeded") or 0)
+    return len(ended) < len(pods) or len(ended | gone) + known.attempts_before < counted
 
 
 def _stage_of(found: Object, uid: str) -> Stage | None:

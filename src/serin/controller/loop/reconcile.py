@@ -18,12 +18,13 @@ from serin.clients.kubernetes import (
     Object,
 )
 from serin.clients.kubernetes.events import Events
-from serin.clients.kubernetes.kinds import FINE_TUNES, JOB_SETS, JOBS, WORKLOADS
+from serin.clients.kubernetes.kinds import FINE_TUNES, JOB_SETS, JOBS, PODS, WORKLOADS
 from serin.controller.actions import Action, ConfirmGone, CreateJob, JobKind, SuspendJob
+from serin.controller.jobs.names import labels_of
 from serin.controller.loop.caches import Caches
 from serin.controller.loop.facts import NO_JOB, Facts, Subject
 from serin.controller.loop.metrics import Metrics
-from serin.controller.loop.observe import due_stage, is_accepted, observe
+from serin.controller.loop.observe import due_stage, is_accepted, observe, pods_lag
 from serin.controller.loop.refusals import Refusals
 from serin.controller.loop.storage_facts import PATIENCE_S, StorageFacts
 from serin.controller.objects import finish_of, is_running
@@ -33,6 +34,7 @@ from serin.controller.plan.acceptance import read_spec, read_status
 from serin.controller.plan.results import result_of
 from serin.core.errors import SerinError
 from serin.core.resources.finetune import FineTuneSpec, FineTuneStatus
+from serin.core.task import Stage
 
 _LOG = logging.getLogger(__name__)
 STATUS_MANAGER = "serin-controller"
@@ -83,8 +85,13 @@ class Reconciler:
         if spec is not None and status.phase not in ("Succeeded", "Failed"):
             subject = Subject(name, str(finetune["metadata"]["uid"]), spec.run.params.storage)
         observed = self._observe(finetune, status, subject)
-        if subject is not None and spec is not None and not self._asked(subject, spec, status, observed):
-            return PATIENCE_S  # the answer brings it here again before that, unless there is none
+        if subject is not None and spec is not None:
+            if not self._asked(subject, spec, status, observed):
+                return PATIENCE_S  # the answer brings it here again before that, unless there is none
+            stage = due_stage(spec, status, list(observed.results))
+            if stage is not None and pods_lag(observed, stage, status):
+                self._read_pods(subject, stage)
+                observed = self._observe(finetune, status, subject)
         made = plan(finetune, observed, self.now())
         if self._act(subject, made.actions):
             # With the new Job in sight, status can name it at once.
@@ -135,6 +142,11 @@ class Reconciler:
         if finish[0] == "complete":
             self.facts.ask_result_again(subject, stage, occasion)
         return True
+
+    def _read_pods(self, subject: Subject, stage: Stage) -> None:
+        pods, _ = self.cluster.list(PODS, labels_of(subject.name, subject.uid, stage))
+        for pod in pods:
+            self.caches.by_kind[PODS].put(pod)
 
     def _act(self, subject: Subject | None, actions: Sequence[Action]) -> bool:
         """Do what the plan says; whether it has to be made anew, since there is a Job now, or none can be."""

@@ -6,12 +6,12 @@ from serin.clients.kubernetes.kinds import JOB_SETS, JOBS, PODS, WORKLOADS
 from serin.controller.jobs import job_name
 from serin.controller.loop.caches import Caches
 from serin.controller.loop.facts import Facts
-from serin.controller.loop.observe import due_stage, is_accepted, observe
+from serin.controller.loop.observe import due_stage, is_accepted, observe, pods_lag
 from serin.controller.observed import Fault, Observed
 from serin.core.resources.condition import Condition
-from serin.core.resources.finetune import FineTuneSpec, FineTuneStatus, StageStatus
+from serin.core.resources.finetune import Attempt, FineTuneSpec, FineTuneStatus, StageStatus
 
-from ..manifests import UID, at, finetune
+from ..manifests import UID, at, condition, finetune, job, pod
 
 NAME = "law-qa"
 
@@ -89,3 +89,25 @@ def test_accepted_is_what_the_condition_says() -> None:
     assert is_accepted(FineTuneStatus(conditions=[said]))
     assert not is_accepted(FineTuneStatus(conditions=[said.model_copy(update={"status": "Unknown"})]))
     assert not is_accepted(FineTuneStatus())
+
+
+def test_pods_lag_where_a_job_has_ended_and_fewer_pods_than_it_counted_are_known_to_have() -> None:
+    failed = job(finetune(), conditions=[condition("Failed", "BackoffLimitExceeded")])
+    failed["status"]["failed"] = 2
+    one, other = pod("a", "Failed"), pod("b", "Failed")
+    nothing, told = FineTuneStatus(), remembered(Attempt(pod="b", started=at(0), finished=at(9), gpus=1))
+
+    def lag(pods: list[dict[str, Any]], status: FineTuneStatus = nothing) -> bool:
+        return pods_lag(Observed(jobs={"train": failed}, pods={"train": pods}), "train", status)
+
+    assert lag([one])
+    assert lag([one, pod("b", "Running")])
+    assert not lag([one, other])
+    assert not lag([one], told)
+    assert lag([other], told)
+    failed["status"] = {}
+    assert not lag([pod("b", "Running")])
+
+
+def remembered(attempt: Attempt) -> FineTuneStatus:
+    return FineTuneStatus(stages=[StageStatus(name="train", attempts=[attempt])])

@@ -15,6 +15,7 @@ from serin.controller.loop.caches import Caches
 from serin.controller.loop.metrics import Metrics
 from serin.controller.loop.reconcile import Reconciler
 from serin.controller.loop.storage_facts import StorageFacts
+from serin.controller.objects import finish_of
 from serin.core.errors import StorageError
 from serin.core.task import Result, Stage, prefix_of, result_key
 
@@ -22,7 +23,7 @@ from ....cluster.direct import DirectTransport
 from ....cluster.http import job
 from ....cluster.kubelet.deposit import deposit
 from ....cluster.memory import MemoryStorage
-from ....cluster.standin import StandIn
+from ....cluster.standin import Exit, StandIn
 
 
 class Recorded(DirectTransport):
@@ -171,6 +172,30 @@ def test_the_api_server_is_to_refuse_a_rule_of_a_job_that_it_does_not_know(api: 
     bench.look()
     (create,) = [each for each in bench.transport.requests if (each.verb, each.plural) == ("create", "jobs")]
     assert create.query == {"fieldValidation": "Strict"}
+
+
+def test_what_the_last_pod_said_is_told_and_counted_though_the_watch_of_pods_lags_behind_the_jobs() -> None:
+    storage = MoodyStorage()
+    with StandIn(auto=False, served=False, storage_of=lambda _: cast(Storage, storage)) as api:
+        bench = Bench(api)
+        bench.storage = storage
+        api.pods.script(Exit(code=1, message="the loss is not a number"), stage="train")
+        bench.submit(retries=1)
+        bench.look()
+        bench.answer()
+        bench.look()
+        while not finish_of(job := api.list("jobs")[0]):
+            api.step()
+            api.clock.advance(1.0)
+        bench.caches.by_kind[JOBS].put(job)
+        bench.look()
+        bench.answer()
+        bench.look()
+        status, _, message = bench.condition("Failed")
+        found = (api.get("finetunes", "law") or {})["status"]
+    assert (status, "the loss is not a number" in message) == ("True", True)
+    assert found["exitCode"] == 1
+    assert [attempt["exitCode"] for attempt in found["stages"][0]["attempts"]] == [1, 1]
 
 
 def test_a_job_that_a_killed_controller_made_is_taken_over(api: StandIn) -> None:
