@@ -20,7 +20,8 @@ _START_S = 30.0
 class Page:
     """One tab. ``noise`` holds what the page logged as an error and the requests that it made."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, downloads: Path) -> None:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, profile: Path, downloads: Path) -> None:
+        self.profile = profile
         self.downloads = downloads
         self.noise: list[str] = []
         self._socket = socket
@@ -94,6 +95,18 @@ class Page:
         self._downloads_done -= 1
         return self.downloads / name
 
+    async def stored(self, text: str) -> None:
+        """Wait until the page's storage with this text, not all of it Latin, is on the disk.
+
+        Chromium writes some seconds after the page does, and one that is closed on a busy machine may not have heard of it yet.
+        """
+        async with asyncio.timeout(30):
+            while not any(text.encode("utf-16-le") in file.read_bytes() for file in self._storage_files()):
+                await asyncio.sleep(0.1)
+
+    def _storage_files(self) -> list[Path]:
+        return list((self.profile / "Default" / "Local Storage" / "leveldb").glob("*.log"))
+
     async def _call(self, method: str, **params: Any) -> Any:
         self._last += 1
         call = {"id": self._last, "method": method, "params": params}
@@ -136,7 +149,7 @@ async def browser(profile: Path) -> AsyncIterator[Page]:
         async with aiohttp.ClientSession(trust_env=False) as session:
             socket = session.ws_connect(f"ws://127.0.0.1:{port}{path}", max_msg_size=0)
             async with socket as connected:
-                page = Page(connected, downloads)
+                page = Page(connected, profile, downloads)
                 await page.attach()
                 yield page
                 await page.close()

@@ -154,7 +154,7 @@ def main(base: Path, out: Path) -> None:
                 save_file({k: v.contiguous() for k, v in learnt.moments.items()}, out / f"{case}.moments.safetensors")
                 write_json(out / f"{case}.json", learnt.figures)
         team.wait()
-    with processes(timeout=timedelta(seconds=5)) as team:
+    with processes(timeout=timedelta(seconds=15)) as team:
         write_json(out / f"away-{team.rank}.json", stay_away(team, told=out / "away-0.json"))
 
 

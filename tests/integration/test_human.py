@@ -59,6 +59,7 @@ async def test_what_was_rated_is_there_when_the_browser_is_opened_again(exported
         await page.click("#comment")
         await page.type("=both wrong, 都不对")
         await page.press("1")  # in a comment it is a digit
+        await page.stored("不对1")
     async with browser(tmp_path / "profile") as page:
         await page.open(form_of(exported).as_uri())
         assert await page.text("#count") == "3 of 12 rated"
