@@ -69,8 +69,8 @@ def due_stage(spec: FineTuneSpec, status: FineTuneStatus, results: Sequence[Stag
     return next((stage for stage in spec.run.stages if stage not in done), None)
 
 
-def pods_lag(observed: Observed, stage: Stage, status: FineTuneStatus) -> bool:
-    """Whether a stage's Job or JobSet is seen to have ended, and not all of its pods: each kind has a watch of its own.
+def end_lags(observed: Observed, stage: Stage, status: FineTuneStatus) -> bool:
+    """Whether a stage's Job or JobSet is seen to have ended, and not all that ended it: each kind has a watch of its own.
 
     What the last pod said is told once, when the stage ends, so it must not be missed for being on its way. Pods that were
     removed unseen, and those that a failed JobSet still stops, look the same: to read them once more costs little.
@@ -81,8 +81,12 @@ def pods_lag(observed: Observed, stage: Stage, status: FineTuneStatus) -> bool:
         status: what is remembered of pods that are gone.
     """
     job = observed.jobs.get(stage)
-    if job is None or finish_of(job) is None:
+    finish = None if job is None else finish_of(job)
+    if job is None or finish is None:
         return False
+    children = observed.children.get(stage, ())
+    if finish[0] == "failed" and children and not any(finish_of(child) for child in children):
+        return True
     pods = observed.pods.get(stage, ())
     ended = {name_of(pod) for pod in pods if has_ended(pod)}
     known = next((each for each in status.stages if each.name == stage), StageStatus(name=stage))

@@ -24,7 +24,7 @@ from serin.controller.jobs.names import labels_of
 from serin.controller.loop.caches import Caches
 from serin.controller.loop.facts import NO_JOB, Facts, Subject
 from serin.controller.loop.metrics import Metrics
-from serin.controller.loop.observe import due_stage, is_accepted, observe, pods_lag
+from serin.controller.loop.observe import due_stage, end_lags, is_accepted, observe
 from serin.controller.loop.refusals import Refusals
 from serin.controller.loop.storage_facts import PATIENCE_S, StorageFacts
 from serin.controller.objects import finish_of, is_running
@@ -89,8 +89,8 @@ class Reconciler:
             if not self._asked(subject, spec, status, observed):
                 return PATIENCE_S  # the answer brings it here again before that, unless there is none
             stage = due_stage(spec, status, list(observed.results))
-            if stage is not None and pods_lag(observed, stage, status):
-                self._read_pods(subject, stage)
+            if stage is not None and end_lags(observed, stage, status):
+                self._read_end(subject, stage)
                 observed = self._observe(finetune, status, subject)
         made = plan(finetune, observed, self.now())
         if self._act(subject, made.actions):
@@ -143,10 +143,12 @@ class Reconciler:
             self.facts.ask_result_again(subject, stage, occasion)
         return True
 
-    def _read_pods(self, subject: Subject, stage: Stage) -> None:
-        pods, _ = self.cluster.list(PODS, labels_of(subject.name, subject.uid, stage))
-        for pod in pods:
-            self.caches.by_kind[PODS].put(pod)
+    def _read_end(self, subject: Subject, stage: Stage) -> None:
+        """Ask the API server itself for what a stage's Job or JobSet made."""
+        for kind in (PODS, JOBS):
+            found, _ = self.cluster.list(kind, labels_of(subject.name, subject.uid, stage))
+            for each in found:
+                self.caches.by_kind[kind].put(each)
 
     def _act(self, subject: Subject | None, actions: Sequence[Action]) -> bool:
         """Do what the plan says; whether it has to be made anew, since there is a Job now, or none can be."""

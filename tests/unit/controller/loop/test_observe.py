@@ -6,7 +6,7 @@ from serin.clients.kubernetes.kinds import JOB_SETS, JOBS, PODS, WORKLOADS
 from serin.controller.jobs import job_name
 from serin.controller.loop.caches import Caches
 from serin.controller.loop.facts import Facts
-from serin.controller.loop.observe import due_stage, is_accepted, observe, pods_lag
+from serin.controller.loop.observe import due_stage, end_lags, is_accepted, observe
 from serin.controller.observed import Fault, Observed
 from serin.core.resources.condition import Condition
 from serin.core.resources.finetune import Attempt, FineTuneSpec, FineTuneStatus, StageStatus
@@ -91,14 +91,14 @@ def test_accepted_is_what_the_condition_says() -> None:
     assert not is_accepted(FineTuneStatus())
 
 
-def test_pods_lag_where_a_job_has_ended_and_fewer_pods_than_it_counted_are_known_to_have() -> None:
+def test_an_end_lags_where_fewer_pods_than_the_job_counted_are_known_to_have_ended() -> None:
     failed = job(finetune(), conditions=[condition("Failed", "BackoffLimitExceeded")])
     failed["status"]["failed"] = 2
     one, other = pod("a", "Failed"), pod("b", "Failed")
     nothing, told = FineTuneStatus(), remembered(Attempt(pod="b", started=at(0), finished=at(9), gpus=1))
 
     def lag(pods: list[dict[str, Any]], status: FineTuneStatus = nothing) -> bool:
-        return pods_lag(Observed(jobs={"train": failed}, pods={"train": pods}), "train", status)
+        return end_lags(Observed(jobs={"train": failed}, pods={"train": pods}), "train", status)
 
     assert lag([one])
     assert lag([one, pod("b", "Running")])
@@ -107,6 +107,14 @@ def test_pods_lag_where_a_job_has_ended_and_fewer_pods_than_it_counted_are_known
     assert lag([other], told)
     failed["status"] = {}
     assert not lag([pod("b", "Running")])
+
+
+def test_the_end_of_a_jobset_lags_until_one_of_its_jobs_is_seen_to_have_failed() -> None:
+    failed = job(finetune(), conditions=[condition("Failed", "FailedJobs")])
+    alive, over = job(finetune()), job(finetune(), conditions=[condition("Failed", "DeadlineExceeded")])
+    for children, lag in (([alive], True), ([alive, over], False), ([], False)):
+        seen = Observed(jobs={"train": failed}, children={"train": children})
+        assert end_lags(seen, "train", FineTuneStatus()) == lag
 
 
 def remembered(attempt: Attempt) -> FineTuneStatus:
