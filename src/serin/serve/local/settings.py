@@ -92,6 +92,8 @@ def environment(settings: RunSettings, inherited: Mapping[str, str]) -> dict[str
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_LLM_ENABLE_DIRECT_STREAMING": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        # Serve looks at everything ten times a second otherwise, which takes a twelfth of a core for as long as anything runs.
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serin.serve.middleware.http_middlewares",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(haproxy_program(settings)),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(settings.stats_port),
