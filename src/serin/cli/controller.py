@@ -54,8 +54,7 @@ def run(
     os.environ.setdefault("AWS_MAX_ATTEMPTS", "2")
 
     # Imported now, since importing keeps other threads waiting, and one of them will have a lease to renew.
-    import boto3.session  # noqa: F401
-    import botocore.client  # noqa: F401
+    import botocore.session  # noqa: F401
 
     from serin.clients.kubernetes import open_cluster
     from serin.controller.loop.controller import Controller, Settings

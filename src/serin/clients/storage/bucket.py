@@ -50,8 +50,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """``client`` is boto3's, and retries by itself what fails before an answer came or with a 5xx; here are the retries of what
-    arrives cut or damaged, in either direction."""
+    """``client`` is botocore's, and retries by itself what fails before an answer came or with a 5xx; here are the retries of
+    what arrives cut or damaged, in either direction."""
 
     client: Any
     name: str

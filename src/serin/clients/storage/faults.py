@@ -61,7 +61,6 @@ class DamagedError(StorageError):
 @contextmanager
 def explained(where: str, server: str) -> Iterator[None]:
     """Around requests about ``where`` to ``server``: botocore's errors become StorageErrors with what to do."""
-    from boto3.exceptions import Boto3Error
     from botocore import exceptions as boto
     from botocore.parsers import ResponseParserError
 
@@ -99,7 +98,7 @@ def explained(where: str, server: str) -> Iterator[None]:
             f"{where}: {server} does not finish its answers ({type(error).__name__}); try again later, or raise "
             "storage.timeout_s"
         ) from error
-    except (boto.BotoCoreError, Boto3Error) as error:
+    except boto.BotoCoreError as error:
         raise StorageError(f"{where}: {error}; check storage.url, storage.endpoint_url and the credentials") from error
 
 

@@ -5,8 +5,9 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC
+from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from serin.clients.storage.bucket import Bucket
 from serin.clients.storage.download import FolderDownload, fetch_files
@@ -23,6 +24,9 @@ from serin.clients.storage.stream import open_stream
 from serin.clients.storage.upload import FolderUpload, send_files
 from serin.core.errors import ConfigError, StorageError
 
+if TYPE_CHECKING:
+    from botocore.loaders import Loader
+
 _PART_BYTES = 1 << 23
 _ATTEMPTS = 5
 _CONNECT_TIMEOUT_S = 5.0
@@ -30,7 +34,7 @@ _BUSY_PAUSES_S = (0.1, 0.4, 1.6)
 
 
 class S3Storage:
-    """Storage under ``s3://bucket/prefix``; credentials come from the environment, as boto3 finds them.
+    """Storage under ``s3://bucket/prefix``; credentials come from the environment, as botocore finds them.
 
     Args:
         url: ``s3://bucket/prefix``.
@@ -55,8 +59,8 @@ class S3Storage:
         part_bytes: int = _PART_BYTES,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        from boto3.session import Session
         from botocore.config import Config
+        from botocore.session import Session
 
         self.bucket, _, prefix = url.removeprefix("s3://").partition("/")
         if not self.bucket:
@@ -66,7 +70,8 @@ class S3Storage:
         self.part_bytes = part_bytes
         with explained(url, endpoint_url or "AWS"):
             session = Session()
-            attempts = session._session.get_config_variable("max_attempts") or _ATTEMPTS
+            session.register_component("data_loader", _descriptions(session.get_config_variable("data_path")))
+            attempts = session.get_config_variable("max_attempts") or _ATTEMPTS
             config = Config(
                 connect_timeout=_CONNECT_TIMEOUT_S,
                 read_timeout=timeout_s,
@@ -75,7 +80,7 @@ class S3Storage:
                 # Headers are signed, and hold a checksum of the body: signing that too would hash everything once more.
                 s3={"payload_signing_enabled": False},
             )
-            self.client = session.client("s3", endpoint_url=endpoint_url, config=config)
+            self.client = session.create_client("s3", endpoint_url=endpoint_url, config=config)
         self._bucket = Bucket(self.client, self.bucket, server_name(self.client.meta.endpoint_url), pause)
 
     def write(self, key: str, data: bytes) -> None:
@@ -170,3 +175,11 @@ class S3Storage:
             return self._bucket.describe(self._key(key)).writer == writer
         except AbsentError:
             return False
+
+
+@cache
+def _descriptions(folders: str | None) -> "Loader":
+    """AWS's descriptions of its services, read once in a process: reading them takes most of the time of making a client."""
+    from botocore.loaders import create_loader
+
+    return create_loader(folders)
