@@ -9,7 +9,7 @@ from types import FrameType
 
 import click
 
-from serin.core.errors import SerinError
+from serin.core.errors import PreemptedError, SerinError
 
 VERBS = {
     "init": "Start a project of your own from a look at its data.",
@@ -67,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code; see ``serin.core.errors`` for the codes.
 
     SIGTERM unwinds the command as Ctrl-C does, so that scratch folders go and what it started is ended. One that has failed says
-    why and ends with its own code, even where torchrun ends it meanwhile because another process has failed too.
+    why and ends with its own code, even where torchrun ends it meanwhile because another process has failed too; one that was
+    asked to stop, and has saved, still copies its checkpoint.
     """
     signal.signal(signal.SIGTERM, _terminated)
     os.environ.setdefault("TQDM_DISABLE", "1")  # a verb shows its own progress, without the bars of libraries between
@@ -99,6 +100,8 @@ def _ends_already(number: int, frame: FrameType | None) -> None:
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature is signal's
+    if isinstance(sys.exception(), PreemptedError):
+        return  # torchrun, when another process has left before this one: what is handled now is the way out
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     click.echo("serin: stopped by SIGTERM; nothing half-written was kept, run the command again", err=True)
     sys.exit(1)

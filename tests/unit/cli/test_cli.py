@@ -74,3 +74,22 @@ def test_a_failure_keeps_its_words_and_its_code_when_it_is_ended_meanwhile(tmp_p
     alone = serin("train", "--params", "nowhere.yaml", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (alone.returncode, alone.stderr)
     assert "nowhere.yaml" in alone.stderr
+
+
+def test_one_that_has_saved_goes_on_copying_when_it_is_ended_meanwhile() -> None:
+    """As torchrun ends the process that copies once another one, which has nothing to copy, has left."""
+    program = (
+        "import os, signal\n"
+        "import serin.cli as cli\n"
+        "from serin.core.errors import PreemptedError\n"
+        "def preempted(**_):\n"
+        "    try:\n"
+        "        raise PreemptedError('stopped at step 6')\n"
+        "    finally:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        print('copied')\n"
+        "cli.cli.main = preempted\n"
+        "cli.main([])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (75, "copied\n", "serin: stopped at step 6\n")
