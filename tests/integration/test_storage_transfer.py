@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 
 from serin.clients.files import read_manifest, seal
@@ -343,7 +344,9 @@ def test_keys_that_lead_out_of_the_folder_are_refused(storage: S3Storage, tmp_pa
 def test_objects_that_others_stored_are_fetched_too(storage: S3Storage, tmp_path: Path) -> None:
     key = f"{tmp_path.name}/theirs"
     (tmp_path / "file").write_bytes(os.urandom(WEIGHTS_BYTES))
-    storage.client.upload_file(str(tmp_path / "file"), "serin", f"{key}/large")
+    boto3.client("s3", endpoint_url=storage.client.meta.endpoint_url).upload_file(
+        str(tmp_path / "file"), "serin", f"{key}/large"
+    )
     storage.client.put_object(Bucket="serin", Key=f"{key}/small", Body=b"s")
     storage.client.put_object(Bucket="serin", Key=f"{key}/", Body=b"")
     fetched = storage.fetch_folder("theirs", tmp_path / "fetched")
