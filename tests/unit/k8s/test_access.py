@@ -29,6 +29,7 @@ KINDS_OF: dict[str, tuple[Kind, ...]] = {
     "following.py:follow_object": (),  # its callers': `asked_of_state` has them
     "reconcile.py:_created": JOBS,
     "reconcile.py:_patched": (*JOBS, kinds.WORKLOADS),
+    "reconcile.py:_read_end": (kinds.PODS, kinds.JOBS),
     "storage_facts.py:_look_for_result": JOBS,
     "watcher.py:_round": tuple(watched.kind for watched in WATCHED),
     "watcher.py:_watch": tuple(watched.kind for watched in WATCHED),
