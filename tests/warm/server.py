@@ -43,9 +43,6 @@ def serve(orders: socket.socket) -> None:
     subprocess.Popen = ForkingPopen  # type: ignore[misc]  # before anybody imports it by name
     for name in IMPORTED:
         importlib.import_module(name)
-    from serin.clients.storage import S3Storage
-
-    S3Storage("s3://nothing", "http://127.0.0.1:1")  # reads AWS's descriptions, and asks nobody
     woken, wake = socket.socketpair()
     for end in (woken, wake):
         end.setblocking(False)
