@@ -9,7 +9,7 @@ from serin.controller.loop.caches import Caches, owner_uids
 from serin.controller.loop.facts import Facts
 from serin.controller.objects import finish_of, has_ended, name_of
 from serin.controller.observed import Fault, Manifest, Observed
-from serin.core.resources.finetune import FineTuneSpec, FineTuneStatus, StageStatus
+from serin.core.resources.finetune import FineTuneSpec, FineTuneStatus
 from serin.core.task import STAGES, Stage
 
 
@@ -89,7 +89,7 @@ def end_lags(observed: Observed, stage: Stage, status: FineTuneStatus) -> bool:
         return True
     pods = observed.pods.get(stage, ())
     ended = {name_of(pod) for pod in pods if has_ended(pod)}
-    known = next((each for each in status.stages if each.name == stage), StageStatus(name=stage))
+    known = status.of_stage(stage)
     gone = {attempt.pod for attempt in known.attempts if attempt.finished is not None}
     told = job.get("status") or {}
     counted = int(told.get("failed") or 0) + int(told.get("succeeded") or 0)

@@ -83,7 +83,7 @@ class _Planner:
             return self._settled(spec)
         if spec is None or faults:
             return self._refused(faults)
-        self.stages = [counted(spec, self._known(stage), self.observed, self.now) for stage in spec.run.stages]
+        self.stages = [counted(spec, self.before.of_stage(stage), self.observed, self.now) for stage in spec.run.stages]
         for index, known in enumerate(self.stages):
             if known.state != "Done":
                 result = self._result(known.name)
@@ -275,9 +275,6 @@ class _Planner:
         self.conditions.set("Succeeded", "True", "Done", done)
         self.fields |= {"exit_code": 0, "tokens_per_s": None, "seconds_left": None}
         return self._made("Succeeded", self.stages[-1].name)
-
-    def _known(self, stage: Stage) -> StageStatus:
-        return next((each for each in self.before.stages if each.name == stage), StageStatus(name=stage))
 
     def _made(self, phase: Phase, stage: Stage | None, actions: Sequence[Action] = ()) -> Plan:
         stage = stage or self.before.stage

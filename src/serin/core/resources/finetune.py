@@ -209,3 +209,7 @@ class FineTuneStatus(CamelSection):
     exit_code: int | None = None
     """As the stages' commands would have ended on this machine."""
     conditions: list[Condition] = Field(default=[], max_length=16)
+
+    def of_stage(self, stage: Stage) -> StageStatus:
+        """A stage's record; an empty one where it has none yet."""
+        return next((each for each in self.stages if each.name == stage), StageStatus(name=stage))
