@@ -1,14 +1,12 @@
 """What one of several processes does in test_sharding, and what a process alone does to compare with.
 
-torchrun ... shares.py BASE OUT: has the processes talk to each other, has them train each of CASES for a few steps by the
-product's own functions, then has one stay away from the others. What came out is written to OUT.
+torchrun ... shares.py BASE OUT: has the processes talk to each other, then has them train each of CASES for a few steps by
+the product's own functions. What came out is written to OUT.
 """
 
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from serin.clients.files import write_json
-from serin.core.errors import ConfigError, FinalError
+from serin.core.errors import ConfigError
 from serin.core.params import TrainParams
 from serin.lm.chat import IGNORED, Example
 from serin.lm.load import load_tokenizer
@@ -131,19 +129,6 @@ def talk(team: Processes) -> dict[str, Any]:
     }
 
 
-def stay_away(team: Processes, told: Path) -> str:
-    """What a process is told that waits for one that hangs; the one that hangs comes back when the file ``told`` is there."""
-    if team.rank == 1:
-        deadline = time.monotonic() + 60
-        while not told.exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-    try:
-        team.wait()
-    except FinalError as error:
-        return str(error)
-    return ""
-
-
 def main(base: Path, out: Path) -> None:
     with processes() as team:
         write_json(out / f"talk-{team.rank}.json", talk(team))
@@ -153,9 +138,6 @@ def main(base: Path, out: Path) -> None:
                 save_file({k: v.contiguous() for k, v in learnt.weights.items()}, out / f"{case}.weights.safetensors")
                 save_file({k: v.contiguous() for k, v in learnt.moments.items()}, out / f"{case}.moments.safetensors")
                 write_json(out / f"{case}.json", learnt.figures)
-        team.wait()
-    with processes(timeout=timedelta(seconds=15)) as team:
-        write_json(out / f"away-{team.rank}.json", stay_away(team, told=out / "away-0.json"))
 
 
 if __name__ == "__main__":

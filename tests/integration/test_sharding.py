@@ -1,7 +1,6 @@
 """Two processes by torchrun (gloo, on the CPU): what they say to each other, and models that neither holds whole."""
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from safetensors.torch import load_file
 from serin.clients.files import read_json
 from serin.train.processes import Processes
 
-from . import shares
+from . import hangs, shares
 from .shares import CASES, STEPS
 from .test_processes import TORCHRUN
 
@@ -26,10 +25,15 @@ PARTS = {"qlora": 0.65, "full": 0.51, "lora": 0.65}
 @pytest.fixture(scope="module")
 def out(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shares")
-    command = [*TORCHRUN, "--rdzv-endpoint", "127.0.0.1:0", shares.__file__, str(tiny_base), str(folder)]
-    ended = subprocess.run([sys.executable, *command[1:]], stderr=subprocess.PIPE, text=True, timeout=240, check=False)
-    assert ended.returncode == 0, ended.stderr
+    launch(shares.__file__, str(tiny_base), str(folder))
     return folder
+
+
+def launch(*command: str) -> None:
+    """Run a script in two processes, to its end."""
+    torchrun = [*TORCHRUN, "--rdzv-endpoint", "127.0.0.1:0", *command]
+    ended = subprocess.run(torchrun, stderr=subprocess.PIPE, text=True, timeout=240, check=False)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_processes_agree(out: Path) -> None:
@@ -52,9 +56,10 @@ def test_gradients_are_summed_where_one_process_has_none(out: Path) -> None:
         assert found == pytest.approx(expected, abs=1e-6)
 
 
-def test_who_waits_for_one_that_hangs_is_told_so_and_goes(out: Path) -> None:
+def test_who_waits_for_one_that_hangs_is_told_so_and_goes(tmp_path: Path) -> None:
+    launch(hangs.__file__, str(tmp_path))
     for rank in (0, 1):
-        assert f"process {rank} of 2 does not hear from another one" in read_json(out / f"away-{rank}.json")
+        assert f"process {rank} of 2 does not hear from another one" in read_json(tmp_path / f"away-{rank}.json")
 
 
 @pytest.mark.filterwarnings("ignore:.*tie_word_embeddings")  # lm_head is trained whole on a model that ties it

@@ -136,6 +136,8 @@ def cut_into_messages(weights: Sequence[torch.nn.Parameter], most_bytes: int) ->
 def processes(environment: Mapping[str, str] = os.environ, timeout: timedelta = _TIMEOUT) -> Iterator[Processes]:
     """Join the others that torchrun (or accelerate launch, which sets the same variables) started, if it did.
 
+    Once in a launch: a second group would read in torchrun's store where the first one listened.
+
     Args:
         environment: WORLD_SIZE, RANK, LOCAL_RANK, MASTER_ADDR and MASTER_PORT.
         timeout: how long to wait for another process before taking it for dead.
