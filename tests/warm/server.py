@@ -5,6 +5,7 @@ An order comes by the socket that is this process's standard input: the length o
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -43,6 +44,8 @@ def serve(orders: socket.socket) -> None:
     subprocess.Popen = ForkingPopen  # type: ignore[misc]  # before anybody imports it by name
     for name in IMPORTED:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # else the first collection of each process copies, and walks, all that was imported
     woken, wake = socket.socketpair()
     for end in (woken, wake):
         end.setblocking(False)
