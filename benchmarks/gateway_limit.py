@@ -3,7 +3,7 @@
 python benchmarks/gateway_limit.py [--requests 1000000] [--rounds 3] [--profile FILE] [--write]
 
 One gateway runs under uvicorn, as in a replica of Ray Serve, with its evidence log; revision and clients are ``fast_http.py``.
-Beside it the limit that its two libraries set: a relay of uvicorn and aiohttp that reads, asks and passes on, and no more.
+Beside it what people write for such a job: a relay of uvicorn and aiohttp that reads, asks and passes on, and no more.
 What is counted is the CPU time of the gateway's process, which other load on the machine disturbs little: a rate "per core" is
 what it did by the CPU seconds that it took. Memory is the resident set, after every tenth of the requests.
 """
@@ -58,7 +58,7 @@ LOADS = (
 
 
 class PlainRelay:
-    """What uvicorn and aiohttp cost by themselves."""
+    """What uvicorn and aiohttp cost by themselves; the gateway has another client (``serve/gateway/connections.py``)."""
 
     def __init__(self, url: str) -> None:
         self.url = url

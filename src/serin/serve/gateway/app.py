@@ -109,8 +109,7 @@ class Gateway:
         self.guard = self.access.guard(self._route)
 
     async def start(self) -> None:
-        """Open the pool and follow the state folder."""
-        self.upstream.open()
+        """Follow the state folder."""
         self.access.start()
         await self.watcher.start()
         if self.telemetry is not None:

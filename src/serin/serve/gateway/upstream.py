@@ -1,23 +1,19 @@
 """Requests from the gateway to a revision, up to the first byte of the answer and then byte by byte."""
 
 import asyncio
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-
-import aiohttp
-from yarl import URL
+from functools import lru_cache
 
 from serin.core.errors import ServingError
 from serin.core.revision import Revision
+from serin.serve.gateway.connections import Connections, Response
 from serin.serve.gateway.finished import Kind
 from serin.serve.gateway.question import Question
 from serin.serve.gateway.usage import EventStream, GarbageError, Usage, read_usage
 from serin.serve.middleware import SECRET_HEADER
 
-_KEEP_ALIVE_S = 30.0
-"""Shorter than HAProxy's 90 s, so that the gateway never sends on a connection that HAProxy is about to close."""
-_CONNECT_S = 5.0
-_URLS = 1000
-"""Parsed addresses that are kept; there are as many as revisions times paths."""
 _WHOLE_BYTES = 256 << 10
 """An answer of one piece up to this size is whole before its first byte goes to the client, so that stable can still
 answer where it breaks off; a longer one is relayed as it comes."""
@@ -53,7 +49,7 @@ class BrokenStreamError(ServingError):
 class Answer:
     """An answer whose first bytes are here. ``kind`` says what is wrong with it already."""
 
-    response: aiohttp.ClientResponse
+    response: Response
     first: bytes
     kind: Kind | None
     events: EventStream | None = None
@@ -80,7 +76,7 @@ class Answer:
     async def next_bytes(self) -> bytes:
         """What comes next; nothing at the end. Raises BrokenStreamError where the end comes too early."""
         try:
-            chunk = await self.response.content.readany()
+            chunk = await self.response.read_some()
             if self.events is None:
                 self.tail = (self.tail + chunk)[-_TAIL_BYTES:] if chunk else self.tail
                 return chunk
@@ -88,10 +84,10 @@ class Answer:
                 whole = self.events.feed(chunk)
                 if whole:
                     return whole
-                chunk = await self.response.content.readany()
+                chunk = await self.response.read_some()
         except GarbageError as error:
             raise BrokenStreamError("garbage", str(error)) from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except OSError as error:
             raise BrokenStreamError("broken_stream", f"the answer broke off: {error!r}") from error
         if not self.events.ended:
             raise BrokenStreamError("broken_stream", "the stream stopped without the event that ends it")
@@ -113,27 +109,15 @@ class Answer:
 
 
 class Upstream:
-    """A keep-alive pool to everything behind ``base_url``, once it is open."""
+    """Everything behind ``base_url``."""
 
     def __init__(self, base_url: str, secret: str) -> None:
-        self._base_url = base_url.rstrip("/")
         self._secret = secret
-        self._session: aiohttp.ClientSession
-        self._urls: dict[tuple[str, str], URL] = {}
-
-    def open(self) -> None:
-        """Make the pool; call it inside the event loop that serves."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),  # what a revision sets for one client is no other client's
-            skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept"),
-        )
+        self._connections = Connections(base_url)
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._session.close()
+        await self._connections.close()
 
     async def ask(self, revision: str, question: Question, nonce: str, timeout_s: float | None = None) -> Answer:
         """Send a request and wait for the first byte of its answer, ``timeout_s`` at most; None: until the caller is cancelled.
@@ -141,53 +125,47 @@ class Upstream:
         Where the connection failed before that, HAProxy may know another replica: it is asked once more, and not again,
         lest a request that kills whoever answers it kills them all. Raises UpstreamError.
         """
-        body = question.for_revision(revision)
+        path = f"{_route(revision)}{question.path}"
         headers = {
             **question.headers,
             "content-type": "application/json",
             "x-request-id": nonce,
             SECRET_HEADER: self._secret,
         }
-        if timeout_s is None:
-            return await self._ask(revision, question, body, headers)
+        body = question.for_revision(revision)
         try:
-            async with asyncio.timeout(timeout_s):
-                return await self._ask(revision, question, body, headers)
+            async with nullcontext() if timeout_s is None else asyncio.timeout(timeout_s):
+                try:
+                    return await self._ask(revision, question, path, headers, body)
+                except UpstreamError as error:
+                    if error.kind not in _RETRIED:
+                        raise
+                return await self._ask(revision, question, path, headers, body)
         except TimeoutError as error:
             raise UpstreamError(revision, "timeout", f"sent nothing in {timeout_s:.1f} s") from error
 
-    async def _ask(self, revision: str, question: Question, body: bytes, headers: dict[str, str]) -> Answer:
+    async def _ask(
+        self, revision: str, question: Question, path: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
         try:
-            return await self._ask_once(revision, question, body, headers)
-        except UpstreamError as error:
-            if error.kind not in _RETRIED:
-                raise
-        return await self._ask_once(revision, question, body, headers)
-
-    async def _ask_once(self, revision: str, question: Question, body: bytes, headers: dict[str, str]) -> Answer:
-        try:
-            response = await self._session.post(self._url(revision, question.path), data=body, headers=headers)
+            response = await self._connections.post(path, headers, body)
             try:
                 return await _begin(response, revision, question)
             except BaseException:
                 response.close()
                 raise
-        except (aiohttp.ClientError, OSError) as error:
+        except OSError as error:
             raise UpstreamError(revision, "unreachable", f"could not be reached ({error!r})") from error
         except BrokenStreamError as error:
             raise UpstreamError(revision, error.kind, str(error)) from error
 
-    def _url(self, revision: str, path: str) -> URL:
-        url = self._urls.get((revision, path))
-        if url is None:
-            if len(self._urls) >= _URLS:
-                self._urls.clear()
-            url = URL(f"{self._base_url}/r/{Revision.parse(revision).label}{path}")
-            self._urls[revision, path] = url
-        return url
+
+@lru_cache(1000)
+def _route(revision: str) -> str:
+    return Revision.parse(revision).route
 
 
-async def _begin(response: aiohttp.ClientResponse, revision: str, question: Question) -> Answer:
+async def _begin(response: Response, revision: str, question: Question) -> Answer:
     kind = response.content_type
     if kind == "text/event-stream":
         answer = Answer(response, b"", None, EventStream(question.endpoint, question.strips_usage, revision))
@@ -202,7 +180,7 @@ async def _begin(response: aiohttp.ClientResponse, revision: str, question: Ques
         raise UpstreamError(revision, "garbage", f"sent {kind} where JSON or events were due")
     length = response.content_length
     whole = length is not None and length <= _WHOLE_BYTES
-    first = await (response.read() if whole else response.content.readany())
+    first = await (response.read() if whole else response.read_some())
     if not first.startswith((b"{", b"[")) or (whole and not first.endswith((b"}", b"]"))):
         raise UpstreamError(revision, "garbage", f"sent {first[:40]!r} where JSON was due")
     return Answer(response, first, _fault(status), whole=whole)
