@@ -140,6 +140,9 @@ class _Connection(asyncio.Protocol):
         if response is not None and not response._headed and self._head_bytes > _HEAD_BYTES:
             self._break(f"the head is longer than {_HEAD_BYTES} bytes")
 
+    def eof_received(self) -> None:
+        self.abort()  # else what is left of the question would first have to go to somebody who may read no more
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._living.discard(self)
         response = self._response

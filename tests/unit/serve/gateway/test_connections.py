@@ -213,6 +213,19 @@ async def test_a_reset_in_the_middle_is_told() -> None:
             await response.read()
 
 
+async def test_an_end_is_told_though_the_question_is_not_sent_yet() -> None:
+    told = asyncio.Event()
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write_eof()
+        await told.wait()
+
+    async with server(answer) as (client, _):
+        with pytest.raises(BrokenAnswerError):
+            await client.post("/", {}, b"x" * (64 << 20))
+        told.set()
+
+
 async def test_an_answer_before_the_question_is_sent_ends_the_connection() -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\n{}")
