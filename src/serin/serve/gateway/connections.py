@@ -81,18 +81,16 @@ class Response:
         while not self._headed:
             await self._change()
 
-    async def _change(self) -> None:
+    def _change(self) -> asyncio.Future[None]:
         if self._error is not None:
             raise self._error
         self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
 
 class _Connection(asyncio.Protocol):
@@ -130,15 +128,15 @@ class _Connection(asyncio.Protocol):
         self._living.add(self)
 
     def data_received(self, data: bytes) -> None:
-        response = self._response
-        if response is not None and not response._headed:
-            self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             self._break(f"what came is no HTTP: {error!r}")
-        if response is not None and not response._headed and self._head_bytes > _HEAD_BYTES:
-            self._break(f"the head is longer than {_HEAD_BYTES} bytes")
+        response = self._response
+        if response is not None and not response._headed:
+            self._head_bytes += len(data)
+            if self._head_bytes > _HEAD_BYTES:
+                self._break(f"the head is longer than {_HEAD_BYTES} bytes")
 
     def eof_received(self) -> None:
         self.abort()  # else what is left of the question would first have to go to somebody who may read no more

@@ -193,7 +193,7 @@ async def test_what_breaks_off_is_no_whole_answer(sent: bytes, read: bytes | Non
 
 async def test_a_head_without_end_is_given_up() -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nx: " + b"y" * connections._HEAD_BYTES)
+        writer.write(b"HTTP/1.1 200 OK\r\nx: " + b"y" * 2 * connections._HEAD_BYTES)
         await ends(reader)
 
     async with server(answer) as (client, _):
