@@ -94,7 +94,7 @@ class Response:
 
 
 class _Connection(asyncio.Protocol):
-    """One exchange at a time: ``response`` is the one under way."""
+    """One exchange at a time."""
 
     def __init__(self, idle: "deque[tuple[float, _Connection]]", living: "set[_Connection]") -> None:
         self._idle = idle
